@@ -1,0 +1,6 @@
+//! Pure: the API as CloudStack defines it; the only folder that knows its dialect.
+//!
+//! Nothing here knows money, a policy or a socket.
+
+pub mod tree;
+pub mod usage_type;

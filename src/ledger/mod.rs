@@ -1,0 +1,3 @@
+//! Pure: double entry as a deterministic state machine. Imports `terms` alone.
+
+pub mod records;

@@ -1,0 +1,38 @@
+//! Edge: the table of contents of Faregate, in the order the data flows.
+//!
+//! ```text
+//! words & rules (pure)   terms  cloudstack  policy  rate  ledger
+//! the money in motion    cover
+//! the request            gate   →  meter
+//! the month              reconcile  →  bill
+//! people                 ops  cli
+//! the world              store  upstream  config  process  (clock, telemetry)
+//! a stand-in             sandbox
+//! ```
+//!
+//! Start with `gate/line.rs` (one call), `cover/line.rs` (one renewal), `bill/line.rs` (one month).
+
+pub mod terms;
+pub mod cloudstack;
+pub mod policy;
+pub mod rate;
+pub mod ledger;
+
+pub mod cover;
+pub mod gate;
+pub mod meter;
+
+pub mod reconcile;
+pub mod bill;
+
+pub mod ops;
+pub mod cli;
+
+pub mod store;
+pub mod upstream;
+pub mod config;
+pub mod process;
+pub mod clock;
+pub mod telemetry;
+
+pub mod sandbox;

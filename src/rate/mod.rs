@@ -1,0 +1,1 @@
+//! Pure: (to be written).

@@ -1,0 +1,1 @@
+//! Edge: log fields by the step's verb (to be written).
