@@ -1,1 +1,12 @@
-//! Pure: (to be written).
+//! Pure: the rules as an operator wrote them, checked: sellers, customers, prices, terms.
+//!
+//! `shape` is the TOML as written, `check` turns it into a [`customer::RuleSet`] or names every
+//! fault at once. Nothing here multiplies a price: that is `rate`.
+
+pub mod check;
+pub mod customer;
+pub mod prepaid;
+pub mod shape;
+pub mod tariff;
+mod faults;
+mod books;

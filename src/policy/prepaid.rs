@@ -1,0 +1,69 @@
+//! Pure: the terms of prepaid customers: horizon, delays, notices, what happens at the end.
+
+use crate::terms::time::{HOUR, SECOND};
+
+/// Renewal interval while less than 24 hours of burn are available.
+pub const RENEWAL_WATCHFUL: i64 = 300 * SECOND;
+/// Renewal interval in the last hour.
+pub const RENEWAL_LAST_HOUR: i64 = 60 * SECOND;
+
+/// What a gate does for raising calls while the store is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhenStoreIsDown {
+    /// Refuse (503).
+    Closed,
+    /// Forward, write down, charge later.
+    Open,
+}
+
+/// Terms that customers share. All times in microseconds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PrepaidProfile {
+    /// Its id.
+    pub id: String,
+    /// H: how much time a hold and the cover pay for.
+    pub horizon: i64,
+    /// d: the worst delay of a renewal.
+    pub worst_delay: i64,
+    /// How long before the cover's end stopping begins.
+    pub stop_lead: i64,
+    /// How long storage is kept paid after a stop; nothing by default.
+    pub retention: i64,
+    /// Notices so long before the money ends, longest first.
+    pub notices: Vec<i64>,
+    /// Raising calls while the store is away.
+    pub when_store_is_down: WhenStoreIsDown,
+    /// Whether machines are stopped at the end; else raising calls are refused only.
+    pub stops: bool,
+}
+
+impl PrepaidProfile {
+    /// The longest renewal interval: (H − d) / 2.
+    #[must_use]
+    pub const fn renewal_relaxed(&self) -> i64 {
+        self.horizon.saturating_sub(self.worst_delay) / 2
+    }
+    /// The smallest horizon for which a failed renewal can still be repeated: 2 P + d for every
+    /// fixed P in use (the relaxed one fits by its making).
+    #[must_use]
+    pub const fn horizon_min(&self) -> i64 {
+        RENEWAL_WATCHFUL
+            .saturating_mul(2)
+            .saturating_add(self.worst_delay)
+    }
+}
+
+impl Default for PrepaidProfile {
+    fn default() -> Self {
+        Self {
+            id: "standard".to_owned(),
+            horizon: HOUR,
+            worst_delay: 120 * SECOND,
+            stop_lead: 900 * SECOND,
+            retention: 0,
+            notices: vec![72 * HOUR, 24 * HOUR, HOUR],
+            when_store_is_down: WhenStoreIsDown::Closed,
+            stops: false,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Pure: the policy files as they are written. Unknown keys are refused; meaning is `check`'s.
+//!
+//! Amounts and quantities are quoted decimals (`"0.36"`), durations are texts (`"90s"`, `"5m"`,
+//! `"1h"`, `"3d"`), dates are TOML dates or date-times.
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::value::Datetime;
+
+/// One file: any of the tables may stand in any file.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub seller: Vec<Spanned<Seller>>,
+    #[serde(default)]
+    pub customer: Vec<Spanned<Customer>>,
+    #[serde(default)]
+    pub prepaid: Vec<Spanned<Prepaid>>,
+    pub book: Option<Spanned<Book>>,
+    #[serde(default)]
+    pub line: Vec<Spanned<Line>>,
+    pub rest: Option<Spanned<Rest>>,
+}
+
+/// `[rest]`: who pays for what no customer owns.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rest {
+    pub payer: Spanned<String>,
+}
+
+/// `[[seller]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Seller {
+    pub id: String,
+    pub name: String,
+    pub address: Vec<String>,
+    pub vat_id: String,
+    pub currency: Spanned<String>,
+    pub zone: Spanned<String>,
+    pub tax_mode: Spanned<String>,
+    #[serde(default)]
+    pub tax: Vec<Spanned<Tax>>,
+    pub invoice_series: String,
+    #[serde(default = "fourteen")]
+    pub payment_days: i64,
+    pub top_up_url: String,
+}
+
+fn fourteen() -> i64 {
+    14
+}
+
+/// `[[seller.tax]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tax {
+    pub profile: String,
+    pub group: String,
+    pub code: String,
+    pub rate: Spanned<String>,
+    pub from: Option<Spanned<Datetime>>,
+}
+
+/// `[[customer]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Customer {
+    pub id: String,
+    pub name: String,
+    pub address: Vec<String>,
+    pub vat_id: Option<String>,
+    pub seller: Spanned<String>,
+    pub currency: Option<Spanned<String>>,
+    pub mode: Spanned<String>,
+    pub credit_line: Option<Spanned<String>>,
+    pub tax: Spanned<String>,
+    #[serde(default)]
+    pub owns: Vec<Spanned<Owns>>,
+    #[serde(default = "yes")]
+    pub show_balance: bool,
+    pub book: Spanned<String>,
+    pub prepaid: Option<Spanned<String>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One entry of `owns`: exactly one of the three, and since when.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Owns {
+    pub project: Option<String>,
+    pub account: Option<String>,
+    pub domain: Option<String>,
+    pub from: Option<Spanned<Datetime>>,
+}
+
+/// `[[prepaid]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prepaid {
+    pub id: String,
+    pub horizon: Option<Spanned<String>>,
+    pub worst_delay: Option<Spanned<String>>,
+    pub stop_lead: Option<Spanned<String>>,
+    pub retention: Option<Spanned<String>>,
+    pub notices: Option<Vec<Spanned<String>>>,
+    pub when_store_is_down: Option<Spanned<String>>,
+    #[serde(default)]
+    pub stops: bool,
+}
+
+/// `[book]`: the version of a price book that the file's `[[line]]`s are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Book {
+    pub id: String,
+    pub currency: Spanned<String>,
+    #[serde(default = "utc")]
+    pub zone: Spanned<String>,
+    pub from: Spanned<Datetime>,
+    pub until: Option<Spanned<Datetime>>,
+}
+
+fn utc() -> Spanned<String> {
+    Spanned::new(0..0, "UTC".to_owned())
+}
+
+/// `[[line]]`: one price.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    pub id: String,
+    pub component: Spanned<String>,
+    pub basis: Option<Spanned<String>>,
+    #[serde(default, rename = "match")]
+    pub matches: Matches,
+    pub unit: Option<Spanned<String>>,
+    pub price: Option<Spanned<String>>,
+    pub tiers: Option<Vec<Spanned<TierShape>>>,
+    pub allowance: Option<Spanned<String>>,
+    pub month_cap: Option<Spanned<String>>,
+    #[serde(default)]
+    pub free: bool,
+    pub one_off: Option<Spanned<String>>,
+    #[serde(default)]
+    pub surcharge: bool,
+    pub class: String,
+    #[serde(default = "standard")]
+    pub tax_group: Spanned<String>,
+    pub text: String,
+}
+
+fn standard() -> Spanned<String> {
+    Spanned::new(0..0, "standard".to_owned())
+}
+
+/// `match = { … }` of a line.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Matches {
+    pub offering: Option<Spanned<String>>,
+    pub zone: Option<String>,
+    pub template: Option<String>,
+    pub source_nat: Option<bool>,
+    pub state: Option<String>,
+}
+
+/// One entry of `tiers`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TierShape {
+    pub up_to: Option<Spanned<String>>,
+    pub price: Spanned<String>,
+}
+
