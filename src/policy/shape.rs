@@ -177,4 +177,3 @@ pub(super) struct TierShape {
     pub up_to: Option<Spanned<String>>,
     pub price: Spanned<String>,
 }
-

@@ -1,0 +1,220 @@
+//! Pure: the price of a raising call for the horizon: it counts on nothing that another call
+//! could use up first.
+
+use crate::cloudstack::usage_type::UsageType;
+use crate::meter::resource::Attributes;
+use crate::policy::customer::PayerTerms;
+use crate::policy::tariff::{Basis, BookVersion, HOURS_OF_A_MONTH, PriceBook, PriceLine};
+use crate::rate::lookup::{Pricing, pricing, units};
+use crate::rate::month::rate_at_use;
+use crate::rate::tally::{highest_price, per_hour};
+use crate::rate::{GroupNet, RateError, gross, gross_of};
+use crate::terms::ids::{PriceLineId, ResourceId};
+use crate::terms::money::{Micros, MoneyError};
+use crate::terms::quantity::UnitMicros;
+use crate::terms::time::{HOUR, Period, Timestamp};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// A meter that a call is going to start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Planned {
+    /// CloudStack's usage type.
+    pub usage_type: UsageType,
+    /// What its price depends on.
+    pub attributes: Attributes,
+}
+
+/// What a call has to hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldPrice {
+    /// For the horizon, tax included where it is taken at use.
+    pub recurring: Micros,
+    /// Once, when the job succeeds, tax included likewise.
+    pub one_off: Micros,
+    /// For one hour.
+    pub per_hour: Micros,
+    /// For 730 hours.
+    pub per_month: Micros,
+    /// The recurring part net by tax group, for gift credit, which is net.
+    pub groups: Vec<GroupNet>,
+    /// Planned meters that no line prices: a prepaid call with one is refused.
+    pub unpriced: Vec<Planned>,
+}
+
+impl HoldPrice {
+    /// Recurring and one-off together.
+    pub fn total(&self) -> Result<Micros, MoneyError> {
+        self.recurring.plus(self.one_off)
+    }
+}
+
+/// A line's dearest net per hour and one-off with the tax they carry.
+struct Dearest {
+    hourly: GroupNet,
+    one_off: GroupNet,
+}
+
+/// Prices the planned meters for `horizon`: each line at the highest unit price among its tiers
+/// from `so_far` upwards and among the versions in force within the horizon; no allowance, no
+/// cap. Lines on stopped seconds count only where the plan has no running VM.
+pub fn hold_price(
+    book: &PriceBook,
+    terms: &PayerTerms,
+    planned: &[Planned],
+    so_far: impl Fn(&PriceLineId) -> UnitMicros,
+    now: Timestamp,
+    horizon: i64,
+) -> Result<HoldPrice, RateError> {
+    let window = Period {
+        start: now,
+        end: now.plus(horizon.max(1)),
+    };
+    let runs = planned
+        .iter()
+        .any(|one| one.usage_type == UsageType::RunningVm);
+    let mut unpriced = Vec::new();
+    let mut hourly: BTreeMap<String, GroupNet> = BTreeMap::new();
+    let mut once: BTreeMap<String, GroupNet> = BTreeMap::new();
+    if book.at(now).is_none() {
+        let book = book.id.clone();
+        return Err(RateError::NoVersion { book, at: now });
+    }
+    for one in planned {
+        let mut dearest: BTreeMap<&PriceLineId, Dearest> = BTreeMap::new();
+        for version in book.within(window) {
+            let Pricing::Priced(lines) = pricing(version, one.usage_type, &one.attributes) else {
+                if !unpriced.contains(one) {
+                    unpriced.push(one.clone());
+                }
+                continue;
+            };
+            let lines = lines.into_iter();
+            for line in lines.filter(|line| !(runs && line.basis == Basis::Stopped)) {
+                let found = price(line, one, terms, (version, window), &so_far)?;
+                keep(&mut dearest, &line.id, found)?;
+            }
+        }
+        for found in dearest.into_values() {
+            add(&mut hourly, found.hourly)?;
+            add(&mut once, found.one_off)?;
+        }
+    }
+    sum_up(hourly, once, unpriced, horizon)
+}
+
+fn price(
+    line: &PriceLine,
+    one: &Planned,
+    terms: &PayerTerms,
+    (version, window): (&BookVersion, Period),
+    so_far: &impl Fn(&PriceLineId) -> UnitMicros,
+) -> Result<Dearest, RateError> {
+    let missing = |what| RateError::AttributeMissing {
+        usage_type: one.usage_type,
+        resource: ResourceId::from(one.attributes.name.as_str()),
+        what,
+    };
+    let has = units(line.component, &one.attributes).map_err(missing)?;
+    let net = per_hour(line, has, highest_price(line, so_far(&line.id))?)?;
+    let at = window.start.max(version.from);
+    let rates = terms.tax.rates.iter();
+    let dearest = rates
+        .filter(|rate| rate.group == line.tax_group && rate.from < window.end)
+        .filter(|rate| rate.from >= at || terms.tax.rate_at(&rate.group, at) == Some(rate))
+        .max_by_key(|rate| rate.rate)
+        .ok_or_else(|| RateError::NoTaxRate {
+            group: line.tax_group.clone(),
+            at,
+        })?;
+    let group = |net| GroupNet {
+        tax_group: dearest.code.clone(),
+        rate: rate_at_use(terms, dearest.rate),
+        net,
+    };
+    Ok(Dearest {
+        hourly: group(net),
+        one_off: group(line.one_off),
+    })
+}
+
+/// Keeps the dearer of two versions of one line.
+fn keep<'a>(
+    dearest: &mut BTreeMap<&'a PriceLineId, Dearest>,
+    line: &'a PriceLineId,
+    found: Dearest,
+) -> Result<(), RateError> {
+    match dearest.entry(line) {
+        std::collections::btree_map::Entry::Vacant(place) => {
+            place.insert(found);
+        }
+        std::collections::btree_map::Entry::Occupied(mut place) => {
+            let kept = place.get_mut();
+            if exact(&found.hourly)? > exact(&kept.hourly)? {
+                kept.hourly = found.hourly;
+            }
+            if exact(&found.one_off)? > exact(&kept.one_off)? {
+                kept.one_off = found.one_off;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn exact(group: &GroupNet) -> Result<Decimal, MoneyError> {
+    Decimal::ONE
+        .checked_add(group.rate)
+        .and_then(|factor| group.net.checked_mul(factor))
+        .ok_or(MoneyError::Overflow)
+}
+
+fn add(groups: &mut BTreeMap<String, GroupNet>, more: GroupNet) -> Result<(), MoneyError> {
+    match groups.get_mut(&more.tax_group) {
+        Some(group) => {
+            group.net = group
+                .net
+                .checked_add(more.net)
+                .ok_or(MoneyError::Overflow)?;
+        }
+        None => {
+            groups.insert(more.tax_group.clone(), more);
+        }
+    }
+    Ok(())
+}
+
+fn sum_up(
+    hourly: BTreeMap<String, GroupNet>,
+    once: BTreeMap<String, GroupNet>,
+    unpriced: Vec<Planned>,
+    horizon: i64,
+) -> Result<HoldPrice, RateError> {
+    let for_micros = |micros: i64| -> Result<Vec<GroupNet>, MoneyError> {
+        hourly
+            .values()
+            .map(|group| {
+                let net = group
+                    .net
+                    .checked_mul(Decimal::from(micros))
+                    .and_then(|net| net.checked_div(Decimal::from(HOUR)))
+                    .ok_or(MoneyError::Overflow)?;
+                Ok(GroupNet {
+                    net,
+                    ..group.clone()
+                })
+            })
+            .collect()
+    };
+    let groups = for_micros(horizon)?;
+    let one_off = once.values().try_fold(Micros::ZERO, |sum, group| {
+        sum.plus(gross(group.net, group.rate)?)
+    })?;
+    Ok(HoldPrice {
+        recurring: gross_of(&groups)?,
+        one_off,
+        per_hour: gross_of(&for_micros(HOUR)?)?,
+        per_month: gross_of(&for_micros(HOUR.saturating_mul(HOURS_OF_A_MONTH))?)?,
+        groups,
+        unpriced,
+    })
+}
