@@ -1,1 +1,8 @@
-//! Pure: (to be written).
+//! Pure: the money in motion: renewals, covers, forecasts, the end ladder, holds' outcomes.
+//!
+//! `rate` gives amounts and `ledger` applies them; the files here decide which, and when.
+
+pub mod cover;
+pub mod forecast;
+pub mod ladder;
+pub mod settle;
