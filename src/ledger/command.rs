@@ -497,8 +497,10 @@ pub struct Touches {
     pub accruals: Vec<(PayerId, BillingMonth)>,
     /// Payers whose open items and allocations are read.
     pub items_of: Vec<PayerId>,
-    /// Number series.
-    pub series: Vec<(SellerId, String)>,
+    /// Payers whose allocations may be taken back.
+    pub allocations_of: Vec<PayerId>,
+    /// Number series, of whichever seller.
+    pub series: Vec<String>,
     /// Documents.
     pub documents: Vec<DocumentId>,
     /// Commands whose transfers are read.

@@ -4,9 +4,10 @@
 //! customer or has put aside for him. A transfer moves its amount from the debit account to the
 //! credit account; amounts are never negative.
 
-use crate::terms::ids::{CallId, HoldId, PayerId, SellerId, TransferId};
-use crate::terms::money::{Currency, Micros};
-use crate::terms::time::Timestamp;
+use crate::terms::ids::{CallId, DocumentId, HoldId, PayerId, PriceLineId, SellerId, TransferId};
+use crate::terms::money::{Currency, Micros, MoneyError};
+use crate::terms::quantity::UnitMicros;
+use crate::terms::time::{BillingMonth, Timestamp};
 
 /// One of a payer's accounts (`accounting.md`'s names).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,6 +36,11 @@ impl Purse {
         Self::PromoHeld,
         Self::PromoAccrued,
     ];
+    /// Its place in [`Purse::ALL`] and in [`PayerState::purses`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
     /// The chart's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -115,8 +121,43 @@ pub struct PayerState {
     pub cover_target: Micros,
     /// Consumption has accrued up to this billing instant.
     pub accrued_through: Timestamp,
-    /// Counts changes; a renewal computed from an older version is refused and computed again.
+    /// What the cover should carry from gift credit.
+    pub promo_cover_target: Micros,
+    /// Counts what a renewal depends on (renewals, settled holds, terms, corrections; not holds
+    /// or top-ups): a renewal computed from an older version is refused and computed again.
     pub version: i64,
+}
+
+impl PayerState {
+    /// What is in a purse.
+    #[must_use]
+    pub fn purse(&self, purse: Purse) -> Micros {
+        self.purses[purse.index()]
+    }
+    /// What the cover carries from the wallet: what is held and belongs to no open hold.
+    pub fn cover(&self) -> Result<Micros, MoneyError> {
+        self.purse(Purse::Held).minus(self.holds_open)
+    }
+    /// What the cover carries from gift credit.
+    pub fn promo_cover(&self) -> Result<Micros, MoneyError> {
+        self.purse(Purse::PromoHeld).minus(self.promo_holds_open)
+    }
+    /// What the cover lacks; raising calls are refused while it is above nothing.
+    pub fn cover_short(&self) -> Result<Micros, MoneyError> {
+        Ok(self.cover_target.minus(self.cover()?)?.or_zero())
+    }
+    /// What holds may still take: available, and the credit line below it.
+    pub fn spendable(&self) -> Result<Micros, MoneyError> {
+        self.purse(Purse::Available).plus(self.credit_line)
+    }
+    /// The whole wallet: available, held, retention and accrued.
+    pub fn wallet(&self) -> Result<Micros, MoneyError> {
+        Micros::sum(self.purses[..4].iter().copied())
+    }
+    /// What he owes: the wallet where it is below nothing.
+    pub fn owes(&self) -> Result<Micros, MoneyError> {
+        Ok(self.wallet()?.negated()?.or_zero())
+    }
 }
 
 /// Where a hold is in its life.
@@ -148,5 +189,124 @@ pub struct Hold {
     /// Where it is in its life.
     pub status: HoldStatus,
     /// When it was made, billing time.
+    pub at: Timestamp,
+}
+
+/// What a price line of a month has accrued: the row that accrual by difference compares with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Accrual {
+    /// Who pays.
+    pub payer: PayerId,
+    /// Which price line.
+    pub line: PriceLineId,
+    /// Which month.
+    pub month: BillingMonth,
+    /// Which tax group.
+    pub tax_group: String,
+    /// Metered so far.
+    pub quantity: UnitMicros,
+    /// Accrued from the wallet so far.
+    pub total: Micros,
+    /// Accrued from gift credit so far.
+    pub promo_total: Micros,
+    /// The part of `total` that is on invoices.
+    pub invoiced: Micros,
+    /// The part of `promo_total` that is on invoices.
+    pub promo_invoiced: Micros,
+}
+
+/// What an [`Accrual`] is found by.
+pub type AccrualKey = (PayerId, BillingMonth, PriceLineId, String);
+
+impl Accrual {
+    /// What it is found by.
+    #[must_use]
+    pub fn key(&self) -> AccrualKey {
+        (
+            self.payer.clone(),
+            self.month.clone(),
+            self.line.clone(),
+            self.tax_group.clone(),
+        )
+    }
+}
+
+/// Something a payer owes: an invoice, or what a dispute, a refund or a lost payment reopened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Item {
+    /// Its cause: the document's id, or the command's name.
+    pub id: String,
+    /// Who owes.
+    pub payer: PayerId,
+    /// The amount it opened with.
+    pub amount: Micros,
+    /// What is still open.
+    pub open: Micros,
+    /// When it is to be paid.
+    pub due: Timestamp,
+    /// When it opened.
+    pub at: Timestamp,
+}
+
+/// Money put to an item; below nothing where it was taken back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Allocation {
+    /// Its name: the command's, and a number.
+    pub id: String,
+    /// Which item.
+    pub item: String,
+    /// Whose.
+    pub payer: PayerId,
+    /// How much.
+    pub amount: Micros,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What kind of document.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum DocumentKind {
+    /// An invoice.
+    Invoice,
+    /// A credit note.
+    CreditNote,
+    /// An invoice for an advance (tax at top-up).
+    Advance,
+}
+
+impl DocumentKind {
+    /// The word that is stored.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoice => "invoice",
+            Self::CreditNote => "credit-note",
+            Self::Advance => "advance",
+        }
+    }
+}
+
+/// A document with its number. Never changed once it is issued.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Document {
+    /// Which.
+    pub id: DocumentId,
+    /// Who issued it.
+    pub seller: SellerId,
+    /// To whom.
+    pub payer: PayerId,
+    /// What kind.
+    pub kind: DocumentKind,
+    /// The seller's number series.
+    pub series: String,
+    /// Its number in the series, from 1, without a gap.
+    pub number: i64,
+    /// What it says is due or given back, never negative.
+    pub total: Micros,
+    /// The document it corrects.
+    pub corrects: Option<DocumentId>,
+    /// As the biller wrote it.
+    pub body: String,
+    /// When it was issued.
     pub at: Timestamp,
 }
