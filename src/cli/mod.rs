@@ -1,1 +1,2 @@
 //! Edge: (to be written).
+pub mod replay_requests;

@@ -4,3 +4,9 @@
 
 pub mod tree;
 pub mod usage_type;
+pub mod query;
+pub mod signature;
+pub mod envelope;
+pub mod async_job;
+pub mod time;
+pub mod xml;

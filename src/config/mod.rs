@@ -1,1 +1,153 @@
-//! Edge: (to be written).
+//! Edge: the configuration file and the environment → one checked [`Config`].
+//!
+//! Two steps: as written (`shape.rs`) → checked, defaults filled, every fault reported at once.
+//! Unknown keys are faults. The environment overrides secrets and addresses alone. The parts are
+//! handed out by value: nobody reads a global.
+
+mod shape;
+pub mod vault;
+mod starter;
+
+pub use starter::{STARTER_CONFIG, STARTER_POLICIES};
+
+use secrecy::SecretString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// One thing that is wrong in a configuration or policy file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// Line, from 1; 0 where the fault is not at a line.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead.
+    pub instead: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}: {} — {}",
+            self.file, self.line, self.what, self.instead
+        )
+    }
+}
+
+/// Where the gate listens.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Customers' API calls.
+    pub gate: SocketAddr,
+    /// The operators' page and metrics; never the customers' address.
+    pub ops: SocketAddr,
+    /// Single-threaded runtimes for the gate, one listener each.
+    pub threads: usize,
+}
+
+/// A management server and the service account that reads it.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// `host:port` of the management server's API.
+    pub server: String,
+    /// The Host header it gets.
+    pub host: String,
+    /// The reading service account's API key.
+    pub reader_key: String,
+    /// Its secret.
+    pub reader_secret: SecretString,
+}
+
+/// What happens to a raising call whose payer is not decided by money alone.
+#[derive(Clone, Debug)]
+pub struct CommandConfig {
+    /// Commands that the table does not know, with the class that the operator gives them.
+    pub classes: Vec<(String, String)>,
+}
+
+/// Everything that `serve` needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Sockets.
+    pub listen: Listen,
+    /// The management server.
+    pub upstream: UpstreamConfig,
+    /// Folder of `ledger.db` and `facts.db`.
+    pub store: PathBuf,
+    /// Folder of the policies.
+    pub policies: PathBuf,
+    /// Folder that invoices are written to.
+    pub invoices: PathBuf,
+    /// File with the key that encrypts secrets at rest, made by `init`.
+    pub key_file: PathBuf,
+    /// Billing clock file, for demonstrations alone.
+    pub billing_clock: Option<PathBuf>,
+    /// Classes for unknown commands.
+    pub commands: CommandConfig,
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Every fault at once, each with file, line and what to write instead.
+pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
+    let file = path.display().to_string();
+    let fault = |what: String, instead: &str| {
+        vec![Fault {
+            file: file.clone(),
+            line: 0,
+            what,
+            instead: instead.to_owned(),
+        }]
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        fault(
+            format!("the configuration cannot be read: {e}"),
+            "name an existing file, or make one with `faregate init DIR`",
+        )
+    })?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    shape::check(&file, &text, folder, &environment)
+}
+
+/// Every policy file of a folder, as (path, text), in the order of their paths.
+///
+/// # Errors
+/// A fault for the folder or file that cannot be read.
+pub fn policy_files(folder: &Path) -> Result<Vec<(String, String)>, Vec<Fault>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    let fault = |path: &Path, e: &std::io::Error| {
+        vec![Fault {
+            file: path.display().to_string(),
+            line: 0,
+            what: format!("cannot be read: {e}"),
+            instead: "give a readable folder as `policies`".to_owned(),
+        }]
+    };
+    while let Some(next) = folders.pop() {
+        let entries = std::fs::read_dir(&next).map_err(|e| fault(&next, &e))?;
+        for entry in entries {
+            let path = entry.map_err(|e| fault(&next, &e))?.path();
+            let is_table_test = path.ends_with("policies/tests") || path.ends_with("tests");
+            if path.is_dir() && !is_table_test {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "toml") {
+                let text = std::fs::read_to_string(&path).map_err(|e| fault(&path, &e))?;
+                files.push((path.display().to_string(), text));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The environment, which only overrides secrets and addresses.
+#[allow(clippy::disallowed_methods, reason = "this is the folder that may")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

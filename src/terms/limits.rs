@@ -23,3 +23,5 @@ pub const KEYS_CACHED_MAX: u64 = 10_000;
 pub const KEY_SECONDS_MAX: u64 = 30;
 /// Rows of one page that we ask CloudStack for (its default ceiling).
 pub const PAGE_ROWS: usize = 500;
+/// Pages of one list that we read before saying that something is wrong.
+pub const PAGES_MAX: usize = 10_000;

@@ -1,0 +1,238 @@
+//! Edge: recorded requests, judged one by one as the gate would, for a payer with unlimited money.
+
+use crate::cloudstack::query::ParamMap;
+use crate::cloudstack::signature;
+use crate::gate::parse::{self, Call, RawRequest, Routed};
+use crate::gate::refusal::Refusal;
+use serde::Deserialize;
+use std::io::{BufRead, Write};
+
+/// One recorded request; fields that are not named here are left alone.
+#[derive(Deserialize)]
+struct Recorded {
+    method: String,
+    target: String,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    secret: Option<String>,
+}
+
+/// Whether a request's signature is the one that its key makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignatureVerdict {
+    /// It is.
+    Agrees,
+    /// It is not.
+    Disagrees,
+    /// There is none, or none that can be judged.
+    None,
+}
+
+impl SignatureVerdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::Disagrees => "disagrees",
+            Self::None => "none",
+        }
+    }
+}
+
+/// One line, judged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Judged {
+    /// Its signature.
+    pub signature: SignatureVerdict,
+    /// Why the gate would refuse it; none where it forwards it.
+    pub refusal: Option<Refusal>,
+}
+
+/// Counts of one replay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Lines judged.
+    pub lines: u64,
+    /// Forwarded.
+    pub forwarded: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Signatures that agree.
+    pub agree: u64,
+    /// Signatures that disagree.
+    pub disagree: u64,
+}
+
+/// Why a recording could not be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It could not be read, or the result not be written.
+    #[error("the recording cannot be read or the result not be written: {0}")]
+    Io(#[from] std::io::Error),
+    /// A line is not a recorded request.
+    #[error("line {line} is not a recorded request: {what}")]
+    Line {
+        /// Which, from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Judges every line of a recording; `class_refusal` says what the command table refuses.
+///
+/// # Errors
+/// [`ReplayError`] where a line cannot be read; what came before it was judged and printed.
+pub fn run(
+    input: impl BufRead,
+    mut out: impl Write,
+    json: bool,
+    judge: &dyn Fn(&Call, SignatureVerdict) -> Option<Refusal>,
+) -> Result<Totals, ReplayError> {
+    let mut totals = Totals::default();
+    for text in input.lines() {
+        let text = text?;
+        totals.lines = totals.lines.saturating_add(1);
+        let line = totals.lines;
+        if text.trim().is_empty() {
+            return Err(ReplayError::Line {
+                line,
+                what: "it is empty".to_owned(),
+            });
+        }
+        let recorded: Recorded = serde_json::from_str(&text).map_err(|e| ReplayError::Line {
+            line,
+            what: e.to_string(),
+        })?;
+        let judged = judge_one(&recorded, judge);
+        count(&mut totals, &judged);
+        print(&mut out, line, &judged, json)?;
+    }
+    print_totals(&mut out, totals, json)?;
+    Ok(totals)
+}
+
+fn judge_one(
+    recorded: &Recorded,
+    judge: &dyn Fn(&Call, SignatureVerdict) -> Option<Refusal>,
+) -> Judged {
+    let headers: Vec<(String, Vec<u8>)> = recorded
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
+        .collect();
+    let raw = RawRequest {
+        method: &recorded.method,
+        target: recorded.target.as_bytes(),
+        headers: &headers,
+        body: recorded.body.as_deref().unwrap_or_default().as_bytes(),
+    };
+    match parse::request(&raw) {
+        Ok(Routed::Api(call)) => {
+            let signature = verdict(&call.params, recorded.secret.as_deref());
+            Judged {
+                signature,
+                refusal: judge(&call, signature),
+            }
+        }
+        Ok(Routed::Elsewhere(path)) => Judged {
+            signature: of_refused(recorded),
+            refusal: Some(Refusal::NotServed(path)),
+        },
+        Err(refusal) => Judged {
+            signature: of_refused(recorded),
+            refusal: Some(refusal),
+        },
+    }
+}
+
+/// The signature of a refused request is judged as CloudStack would read it: an operator wants to
+/// know whether the client signs well.
+fn of_refused(recorded: &Recorded) -> SignatureVerdict {
+    let query = recorded
+        .target
+        .split_once('?')
+        .map_or("", |(_, query)| query);
+    let body = recorded.body.as_deref().unwrap_or_default();
+    ParamMap::parse_as_cloudstack(query.as_bytes(), body.as_bytes())
+        .map_or(SignatureVerdict::None, |map| {
+            verdict(&map, recorded.secret.as_deref())
+        })
+}
+
+fn verdict(map: &ParamMap, secret: Option<&str>) -> SignatureVerdict {
+    match (map.get("signature"), secret) {
+        (Some(_), Some(secret)) if signature::agrees(map, secret.as_bytes()) => {
+            SignatureVerdict::Agrees
+        }
+        (Some(_), Some(_)) => SignatureVerdict::Disagrees,
+        _ => SignatureVerdict::None,
+    }
+}
+
+fn count(totals: &mut Totals, judged: &Judged) {
+    let add = |place: &mut u64| *place = place.saturating_add(1);
+    match judged.signature {
+        SignatureVerdict::Agrees => add(&mut totals.agree),
+        SignatureVerdict::Disagrees => add(&mut totals.disagree),
+        SignatureVerdict::None => {}
+    }
+    match judged.refusal {
+        Some(_) => add(&mut totals.refused),
+        None => add(&mut totals.forwarded),
+    }
+}
+
+fn print(out: &mut impl Write, line: u64, judged: &Judged, json: bool) -> std::io::Result<()> {
+    let verdict = if judged.refusal.is_some() {
+        "refuse"
+    } else {
+        "forward"
+    };
+    let reason = judged
+        .refusal
+        .as_ref()
+        .map(|refusal| format!("{}: {}", refusal.rule(), refusal.text()))
+        .unwrap_or_default();
+    if json {
+        let object = serde_json::json!({
+            "line": line,
+            "signature": judged.signature.word(),
+            "verdict": verdict,
+            "reason": reason,
+        });
+        return writeln!(out, "{object}");
+    }
+    writeln!(
+        out,
+        "{line:>6}  {:<9}  {verdict:<7}  {reason}",
+        judged.signature.word()
+    )
+}
+
+fn print_totals(out: &mut impl Write, totals: Totals, json: bool) -> std::io::Result<()> {
+    let Totals {
+        lines,
+        forwarded,
+        refused,
+        agree,
+        disagree,
+    } = totals;
+    if json {
+        let object = serde_json::json!({
+            "lines": lines,
+            "forwarded": forwarded,
+            "refused": refused,
+            "signatures_agree": agree,
+            "signatures_disagree": disagree,
+        });
+        return writeln!(out, "{object}");
+    }
+    writeln!(
+        out,
+        "{lines} requests: {forwarded} forwarded, {refused} refused; signatures: {agree} agree, \
+         {disagree} disagree"
+    )
+}

@@ -1,0 +1,263 @@
+//! Pure: bytes of a query or form → one map of parameters, and back to a canonical query.
+//!
+//! The rules are C3 to C5 of the canonical request: what two readers could read in two ways is
+//! refused. The map keeps each name as it was sent, because CloudStack signs names in their own
+//! case, and finds it by its lower-case form, because CloudStack reads it so.
+
+use crate::terms::limits;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Why a request's parameters cannot be read in one way only.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ParseFault {
+    /// C2: more names than CloudStack's server reads.
+    #[error(
+        "the request has more than {} parameters; send fewer",
+        limits::NAMES_MAX
+    )]
+    TooManyNames,
+    /// C3: a part without `=`.
+    #[error("`{0}` has no `=`; write name=value")]
+    NoValue(String),
+    /// C3: a name that is empty, too long or of other characters.
+    #[error("`{0}` is not a parameter name: letters, digits and _ . [ ] - are, up to 255 of them")]
+    BadName(String),
+    /// C3: a percent escape that is none, or bytes that are not UTF-8.
+    #[error("parameter `{0}` is not percent-encoded UTF-8")]
+    BadEncoding(String),
+    /// C4: two names that are one for CloudStack.
+    #[error("parameter `{0}` stands there twice; send it once")]
+    Repeated(String),
+    /// C5: a name that must be lower-case.
+    #[error("parameter `{0}` must be written in lower case")]
+    NotLowerCase(String),
+    /// C5: a name that no client may send.
+    #[error("parameter `{0}` is not a client's to send; leave it out")]
+    NotForClients(String),
+}
+
+/// One parameter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Param {
+    /// Its name in the case it was sent in.
+    pub name: String,
+    /// Its value, decoded.
+    pub value: String,
+}
+
+/// The parameters of a call, by lower-case name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ParamMap {
+    by_name: BTreeMap<String, Param>,
+}
+
+/// Names that CloudStack reads in lower case only.
+const LOWER_ONLY: [&str; 3] = ["command", "response", "sessionkey"];
+/// Names with which a client could steer CloudStack's inner workings.
+const NOT_FOR_CLIENTS: [&str; 5] = [
+    "customjobid",
+    "httpmethod",
+    "starteventid",
+    "uuid",
+    "cmdeventtype",
+];
+
+impl ParamMap {
+    /// The map of a query and, for a POST, its form body, by C2 to C5.
+    ///
+    /// # Errors
+    /// [`ParseFault`], the first in the order of the text.
+    pub fn parse(query: &[u8], body: &[u8]) -> Result<Self, ParseFault> {
+        let mut map = Self::default();
+        for token in query
+            .split(|b| *b == b'&')
+            .chain(body.split(|b| *b == b'&'))
+        {
+            if !token.is_empty() {
+                map.take(token)?;
+            }
+        }
+        Ok(map)
+    }
+
+    /// The map as CloudStack itself would read it: of a repeated name the last in the query wins,
+    /// the query wins over the form, and in the form the first; a name without `=` is empty.
+    /// For the sandbox and for replays, never for judging.
+    #[must_use]
+    pub fn parse_as_cloudstack(query: &[u8], body: &[u8]) -> Option<Self> {
+        let mut map = Self::default();
+        let tokens = |part: &'_ [u8]| -> Option<Vec<Param>> {
+            part.split(|b| *b == b'&')
+                .filter(|token| !token.is_empty())
+                .map(lenient)
+                .collect()
+        };
+        for param in tokens(body)?.into_iter().rev().chain(tokens(query)?) {
+            map.by_name.insert(param.name.to_ascii_lowercase(), param);
+        }
+        Some(map)
+    }
+
+    fn take(&mut self, token: &[u8]) -> Result<(), ParseFault> {
+        if self.by_name.len() >= limits::NAMES_MAX {
+            return Err(ParseFault::TooManyNames);
+        }
+        let shown = || {
+            String::from_utf8_lossy(token)
+                .chars()
+                .take(60)
+                .collect::<String>()
+        };
+        let at = token.iter().position(|b| *b == b'=');
+        let at = at.ok_or_else(|| ParseFault::NoValue(shown()))?;
+        let (name, value) = (token.get(..at), token.get(at.saturating_add(1)..));
+        let name = decode(name.unwrap_or_default())
+            .filter(|name| is_name(name))
+            .ok_or_else(|| ParseFault::BadName(shown()))?;
+        let value = decode(value.unwrap_or_default())
+            .ok_or_else(|| ParseFault::BadEncoding(name.clone()))?;
+        let lower = name.to_ascii_lowercase();
+        if NOT_FOR_CLIENTS.contains(&lower.as_str()) || lower.starts_with("ctx") {
+            return Err(ParseFault::NotForClients(name));
+        }
+        if LOWER_ONLY.contains(&lower.as_str()) && name != lower {
+            return Err(ParseFault::NotLowerCase(name));
+        }
+        if self.by_name.contains_key(&lower) {
+            return Err(ParseFault::Repeated(name));
+        }
+        self.by_name.insert(lower, Param { name, value });
+        Ok(())
+    }
+
+    /// The value of a parameter, by its lower-case name.
+    #[must_use]
+    pub fn get(&self, lower: &str) -> Option<&str> {
+        self.by_name.get(lower).map(|param| param.value.as_str())
+    }
+
+    /// The command's name as sent; empty where there is none.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        self.get("command").unwrap_or_default()
+    }
+
+    /// Sets a parameter of ours, in this spelling.
+    pub fn insert(&mut self, name: &str, value: &str) {
+        let param = Param {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        self.by_name.insert(name.to_ascii_lowercase(), param);
+    }
+
+    /// Takes a parameter away.
+    pub fn remove(&mut self, lower: &str) -> Option<Param> {
+        self.by_name.remove(lower)
+    }
+
+    /// Sets the value of a parameter that is there, its name's spelling kept.
+    pub fn set_value(&mut self, lower: &str, value: String) {
+        if let Some(param) = self.by_name.get_mut(lower) {
+            param.value = value;
+        }
+    }
+
+    /// Every parameter with its lower-case name, in the order of those.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Param)> {
+        self.by_name
+            .iter()
+            .map(|(lower, param)| (lower.as_str(), param))
+    }
+
+    /// The query that says this map: names sorted, everything but RFC 3986's unreserved
+    /// characters escaped (C9).
+    #[must_use]
+    pub fn to_wire(&self) -> String {
+        let mut wire = String::new();
+        for param in self.by_name.values() {
+            if !wire.is_empty() {
+                wire.push('&');
+            }
+            escape(&param.name, &mut wire);
+            wire.push('=');
+            escape(&param.value, &mut wire);
+        }
+        wire
+    }
+
+    /// The query without what must not be kept: signature, keys, session, passwords.
+    #[must_use]
+    pub fn to_kept(&self) -> String {
+        const SECRET: [&str; 9] = [
+            "signature",
+            "apikey",
+            "sessionkey",
+            "password",
+            "secretkey",
+            "expires",
+            "signatureversion",
+            "userapikey",
+            "usersecretkey",
+        ];
+        let mut kept = self.clone();
+        kept.by_name
+            .retain(|lower, _| !SECRET.contains(&lower.as_str()) && !lower.contains("password"));
+        kept.to_wire()
+    }
+}
+
+fn lenient(token: &[u8]) -> Option<Param> {
+    let at = token.iter().position(|b| *b == b'=').unwrap_or(token.len());
+    let name = decode(token.get(..at)?)?;
+    let value = decode(token.get(at.saturating_add(1)..).unwrap_or_default())?;
+    Some(Param { name, value })
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=limits::NAME_BYTES_MAX).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.[]-".contains(&b))
+}
+
+/// Characters that CloudStack's own check refuses in a value; line breaks pass, a tab does not.
+#[must_use]
+pub fn is_refused_character(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\r'
+}
+
+/// Strict percent-decoding with `+` as a space, strict UTF-8.
+fn decode(bytes: &[u8]) -> Option<String> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes.iter();
+    while let Some(byte) = rest.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (high, low) = (hex(*rest.next()?)?, hex(*rest.next()?)?);
+                high << 4 | low
+            }
+            plain => *plain,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn escape(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Edge: the configuration as written, and the check that turns it into [`Config`].
+
+use super::{CommandConfig, Config, Fault, Listen, UpstreamConfig};
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    listen: WrittenListen,
+    upstream: WrittenUpstream,
+    #[serde(default)]
+    paths: WrittenPaths,
+    #[serde(default)]
+    commands: toml::Table,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenListen {
+    gate: Spanned<String>,
+    ops: Spanned<String>,
+    threads: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenUpstream {
+    url: Spanned<String>,
+    host: Option<String>,
+    reader_key: Option<String>,
+    reader_secret_file: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenPaths {
+    store: Option<String>,
+    policies: Option<String>,
+    invoices: Option<String>,
+    key_file: Option<String>,
+    billing_clock: Option<String>,
+}
+
+/// Faults of one file, gathered.
+struct Faults<'a> {
+    file: &'a str,
+    text: &'a str,
+    found: Vec<Fault>,
+}
+
+impl Faults<'_> {
+    fn at(&mut self, offset: usize, what: String, instead: &str) {
+        let line = self
+            .text
+            .get(..offset)
+            .map_or(0, |before| before.matches('\n').count() + 1);
+        self.found.push(Fault {
+            file: self.file.to_owned(),
+            line,
+            what,
+            instead: instead.to_owned(),
+        });
+    }
+    fn address(&mut self, value: &Spanned<String>, key: &str) -> Option<SocketAddr> {
+        let parsed = value.get_ref().parse().ok();
+        if parsed.is_none() {
+            let what = format!(
+                "{key} = \"{}\" is not an address with a port",
+                value.get_ref()
+            );
+            self.at(
+                value.span().start,
+                what,
+                "write for example \"127.0.0.1:8080\"",
+            );
+        }
+        parsed
+    }
+}
+
+/// Checks a configuration text; `environment` gives an environment variable.
+pub fn check(
+    file: &str,
+    text: &str,
+    folder: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Vec<Fault>> {
+    let mut faults = Faults {
+        file,
+        text,
+        found: Vec::new(),
+    };
+    let written: Written = match toml::from_str(text) {
+        Ok(written) => written,
+        Err(e) => {
+            let offset = e.span().map_or(0, |span| span.start);
+            faults.at(
+                offset,
+                e.message().to_owned(),
+                "see `faregate init` for every key",
+            );
+            return Err(faults.found);
+        }
+    };
+    let listen = check_listen(&written.listen, &mut faults);
+    let upstream = check_upstream(&written.upstream, folder, environment, &mut faults);
+    let commands = check_commands(&written.commands, &mut faults);
+    let path = |value: &Option<String>, default: &str| -> PathBuf {
+        folder.join(value.as_deref().unwrap_or(default))
+    };
+    let paths = &written.paths;
+    match (listen, upstream) {
+        (Some(listen), Some(upstream)) if faults.found.is_empty() => Ok(Config {
+            listen,
+            upstream,
+            store: path(&paths.store, "state"),
+            policies: path(&paths.policies, "policies"),
+            invoices: path(&paths.invoices, "invoices"),
+            key_file: path(&paths.key_file, "faregate.key"),
+            billing_clock: paths.billing_clock.as_ref().map(|name| folder.join(name)),
+            commands,
+        }),
+        _ => Err(faults.found),
+    }
+}
+
+fn check_listen(written: &WrittenListen, faults: &mut Faults<'_>) -> Option<Listen> {
+    let gate = faults.address(&written.gate, "listen.gate");
+    let ops = faults.address(&written.ops, "listen.ops");
+    let threads = match &written.threads {
+        None => Some(1),
+        Some(count) if (1..=256).contains(count.get_ref()) => {
+            usize::try_from(*count.get_ref()).ok()
+        }
+        Some(count) => {
+            let what = format!("listen.threads = {} is out of range", count.get_ref());
+            faults.at(count.span().start, what, "write a number from 1 to 256");
+            None
+        }
+    };
+    if gate.is_some() && gate == ops && gate.is_some_and(|address| address.port() != 0) {
+        let what = "listen.gate and listen.ops are one address".to_owned();
+        faults.at(
+            written.ops.span().start,
+            what,
+            "give operators a socket of their own",
+        );
+        return None;
+    }
+    Some(Listen {
+        gate: gate?,
+        ops: ops?,
+        threads: threads?,
+    })
+}
+
+fn check_upstream(
+    written: &WrittenUpstream,
+    folder: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    faults: &mut Faults<'_>,
+) -> Option<UpstreamConfig> {
+    let url = environment("FAREGATE_UPSTREAM_URL").unwrap_or(written.url.get_ref().clone());
+    let server = server_of(&url);
+    if server.is_none() {
+        let what = format!("upstream.url = \"{url}\" is not the API of a management server");
+        let instead = "write for example \"http://10.0.0.5:8080/client/api\"";
+        faults.at(written.url.span().start, what, instead);
+    }
+    let key = environment("FAREGATE_READER_KEY").or_else(|| written.reader_key.clone());
+    if key.is_none() {
+        let what = "the reading service account has no key".to_owned();
+        let instead = "write upstream.reader_key, or set FAREGATE_READER_KEY; without it customers' \
+                       keys cannot be verified and nothing can be enforced";
+        faults.at(written.url.span().start, what, instead);
+    }
+    let secret = reader_secret(written, folder, environment, faults);
+    let server = server?;
+    Some(UpstreamConfig {
+        host: written.host.clone().unwrap_or_else(|| server.clone()),
+        server,
+        reader_key: key?,
+        reader_secret: secret?,
+    })
+}
+
+fn reader_secret(
+    written: &WrittenUpstream,
+    folder: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    faults: &mut Faults<'_>,
+) -> Option<SecretString> {
+    if let Some(secret) = environment("FAREGATE_READER_SECRET") {
+        return Some(SecretString::from(secret));
+    }
+    let Some(name) = &written.reader_secret_file else {
+        let what = "the reading service account has no secret".to_owned();
+        let instead = "write upstream.reader_secret_file, or set FAREGATE_READER_SECRET";
+        faults.at(written.url.span().start, what, instead);
+        return None;
+    };
+    let path = folder.join(name.get_ref());
+    match std::fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => Some(SecretString::from(text.trim().to_owned())),
+        Ok(_) => {
+            let what = format!("the secret file {} is empty", path.display());
+            faults.at(
+                name.span().start,
+                what,
+                "put the service account's secret key into it",
+            );
+            None
+        }
+        Err(e) => {
+            let what = format!("the secret file {} cannot be read: {e}", path.display());
+            faults.at(
+                name.span().start,
+                what,
+                "name a file with the service account's secret key",
+            );
+            None
+        }
+    }
+}
+
+fn check_commands(written: &toml::Table, faults: &mut Faults<'_>) -> CommandConfig {
+    let mut classes = Vec::new();
+    for (name, value) in written {
+        match value.as_str() {
+            Some(class @ ("read" | "lowers" | "neutral" | "raises")) => {
+                classes.push((name.clone(), class.to_owned()));
+            }
+            _ => {
+                let offset = faults.text.find(name.as_str()).unwrap_or(0);
+                let what = format!("commands.{name} = {value} is not a class");
+                faults.at(
+                    offset,
+                    what,
+                    "write \"read\", \"lowers\", \"neutral\" or \"raises\"",
+                );
+            }
+        }
+    }
+    CommandConfig { classes }
+}
+
+/// `host:port` of `http://host[:port]/client/api`; other schemes and paths are not served yet.
+fn server_of(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("http://")?;
+    let (authority, path) = rest.split_once('/')?;
+    if !matches!(path, "client/api" | "client/api/") || authority.is_empty() {
+        return None;
+    }
+    match authority.rsplit_once(':') {
+        Some((_, port)) => port.parse::<u16>().ok().map(|_| authority.to_owned()),
+        None => Some(format!("{authority}:80")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_told_at_once_with_its_line() {
+        let text = "[listen]\ngate = \"nowhere\"\nops = \"127.0.0.1:1\"\nthreads = 0\n\
+                    [upstream]\nurl = \"ftp://x\"\n[commands]\nfooBar = \"cheap\"\n";
+        let faults = check("f.toml", text, Path::new("."), &|_| None).unwrap_err();
+        let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
+        assert_eq!(lines, [2, 4, 6, 6, 6, 8], "{faults:#?}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_a_fault_that_names_it() {
+        let text = "[listen]\ngate = \"127.0.0.1:1\"\nopps = \"x\"\n[upstream]\nurl = \"\"\n";
+        let faults = check("f.toml", text, Path::new("."), &|_| None).unwrap_err();
+        assert!(
+            faults[0].what.contains("opps") && faults[0].line == 3,
+            "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn the_environment_overrides_secrets_and_the_address() {
+        let text = "[listen]\ngate = \"127.0.0.1:1\"\nops = \"127.0.0.1:2\"\n\
+                    [upstream]\nurl = \"http://a/client/api\"\n";
+        let environment = |name: &str| match name {
+            "FAREGATE_UPSTREAM_URL" => Some("http://b:9/client/api".to_owned()),
+            _ => Some("from-environment".to_owned()),
+        };
+        let config = check("f.toml", text, Path::new("."), &environment).unwrap();
+        assert_eq!(config.upstream.server, "b:9");
+        assert_eq!(config.upstream.reader_key, "from-environment");
+        assert!(
+            !format!("{config:?}").contains("SecretString(\"from"),
+            "a secret is shown"
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! Edge: what `faregate init` writes: a commented configuration and the first policies.
+
+/// The commented configuration.
+pub const STARTER_CONFIG: &str = r#"# Faregate, the fare gate in front of a CloudStack management server.
+# Check every change with `faregate check --config FILE` before `faregate serve --config FILE`.
+
+[listen]
+gate = "127.0.0.1:8180"   # customers' API calls: http://…/client/api
+ops = "127.0.0.1:9180"    # the operators' page and metrics; keep it away from customers
+# threads = 1             # one single-threaded runtime and one listener each
+
+[upstream]
+url = "http://127.0.0.1:8080/client/api"
+# host = "cloud.example.com"           # the Host header the management server gets; default: url's
+# The reading service account: a custom role of type Admin that allows the list commands named in
+# docs/operating.md and denies everything else. FAREGATE_READER_KEY and FAREGATE_READER_SECRET win.
+reader_key = ""
+reader_secret_file = "reader.secret"
+
+[paths]
+store = "state"           # ledger.db (money) and facts.db (what can be pulled again)
+policies = "policies"     # sellers, customers, price books, prepaid terms
+invoices = "invoices"     # where issued documents are written
+key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`, keep it private
+
+[commands]
+# Commands of your plugins that Faregate does not know are refused until they have a class here:
+# myPluginListThings = "read"      # read | lowers | neutral | raises
+"#;
+
+/// The first policies: (path below `policies/`, text).
+pub const STARTER_POLICIES: &[(&str, &str)] = &[];

@@ -1,0 +1,244 @@
+//! Pure: a received request → one call, read in one way only, or a refusal (C1 to C6).
+
+use super::refusal::Refusal;
+use crate::cloudstack::envelope::Format;
+use crate::cloudstack::query::ParamMap;
+use crate::terms::limits;
+
+/// A request as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRequest<'a> {
+    /// Method, as in the request line.
+    pub method: &'a str,
+    /// Target, as in the request line.
+    pub target: &'a [u8],
+    /// Headers in order.
+    pub headers: &'a [(String, Vec<u8>)],
+    /// Body.
+    pub body: &'a [u8],
+}
+
+/// The two methods that CloudStack's API runs commands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// Parameters in the query.
+    Get,
+    /// Parameters in query and form.
+    Post,
+}
+
+/// The two cookies of a login session, where a request without a signature carries them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionCookies {
+    /// `JSESSIONID`.
+    pub session: String,
+    /// `sessionkey`.
+    pub key: Option<String>,
+}
+
+/// One call of the API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// GET stays GET and POST stays POST: CloudStack tells them apart.
+    pub method: Method,
+    /// The parameters: judged, and forwarded.
+    pub params: ParamMap,
+    /// The form of its answer.
+    pub format: Format,
+    /// Its session's cookies; none on a signed call.
+    pub cookies: Option<SessionCookies>,
+    /// `User-Agent`, which CloudStack logs.
+    pub user_agent: Option<String>,
+}
+
+/// What a request is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Routed {
+    /// A call of the API.
+    Api(Call),
+    /// Something else than the API, on a path that can be read in one way only.
+    Elsewhere(String),
+}
+
+impl Call {
+    /// Whether it carries a signature or a key; then CloudStack must see no cookie with it.
+    #[must_use]
+    pub fn signed(&self) -> bool {
+        self.params.get("signature").is_some() || self.params.get("apikey").is_some()
+    }
+    /// The command's name as sent.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        self.params.command()
+    }
+    /// The `Cookie` header that CloudStack gets with a session's call.
+    #[must_use]
+    pub fn cookies_upstream(&self) -> Option<String> {
+        let cookies = self.cookies.as_ref()?;
+        Some(match &cookies.key {
+            Some(key) => format!("JSESSIONID={}; sessionkey={key}", cookies.session),
+            None => format!("JSESSIONID={}", cookies.session),
+        })
+    }
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// A [`Refusal`] that names the rule.
+pub fn request(raw: &RawRequest<'_>) -> Result<Routed, Refusal> {
+    let (path, query) = match raw.target.iter().position(|b| *b == b'?') {
+        Some(at) => (raw.target.get(..at), raw.target.get(at.saturating_add(1)..)),
+        None => (Some(raw.target), None),
+    };
+    let path = path.unwrap_or_default();
+    if !is_api(path)? {
+        return Ok(Routed::Elsewhere(
+            String::from_utf8_lossy(path).into_owned(),
+        ));
+    }
+    let method = match raw.method {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        other => return Err(Refusal::Method(other.chars().take(20).collect())),
+    };
+    check_body(method, raw)?;
+    let params = ParamMap::parse(query.unwrap_or_default(), raw.body).map_err(Refusal::Params)?;
+    let signed = params.get("signature").is_some() || params.get("apikey").is_some();
+    let cookies = if signed {
+        None
+    } else {
+        session_cookies(raw.headers)?
+    };
+    let format = Format::asked(params.get("response"));
+    Ok(Routed::Api(Call {
+        method,
+        params,
+        format,
+        cookies,
+        user_agent: agent(raw.headers),
+    }))
+}
+
+/// C1: exactly the API's path, or one that no reader takes for it.
+fn is_api(path: &[u8]) -> Result<bool, Refusal> {
+    if matches!(path, b"/client/api" | b"/client/api/") {
+        return Ok(true);
+    }
+    let odd = || Refusal::Target(String::from_utf8_lossy(path).chars().take(80).collect());
+    if path.first() != Some(&b'/') {
+        return Err(odd());
+    }
+    let mut segments = path.get(1..).unwrap_or_default().split(|b| *b == b'/');
+    let first_two = [segments.next(), segments.next()];
+    for segment in first_two.into_iter().flatten() {
+        let is_dots = matches!(segment, b"." | b"..");
+        if is_dots
+            || segment
+                .iter()
+                .any(|b| matches!(b, b'%' | b';' | b'\\') || *b < 0x21)
+        {
+            return Err(odd());
+        }
+    }
+    let text = String::from_utf8_lossy(path).to_ascii_lowercase();
+    let could_decode = text.contains("//")
+        || text.contains("/./")
+        || text.contains("/..")
+        || text.contains(';')
+        || text.contains("%2e")
+        || text.contains("%2f");
+    let beside = text.starts_with("/client/api/");
+    if could_decode || beside {
+        Err(odd())
+    } else {
+        Ok(false)
+    }
+}
+
+/// C2: a GET has no body; a POST's is a form in UTF-8 of at most 1 MiB.
+fn check_body(method: Method, raw: &RawRequest<'_>) -> Result<(), Refusal> {
+    if raw.body.len() > limits::BODY_BYTES_MAX {
+        return Err(Refusal::BodyTooLong);
+    }
+    if header(raw.headers, "content-encoding").next().is_some() {
+        return Err(Refusal::BodyType("with a Content-Encoding".to_owned()));
+    }
+    match method {
+        Method::Get if !raw.body.is_empty() => Err(Refusal::BodyOnGet),
+        Method::Get => Ok(()),
+        Method::Post => check_form_type(raw),
+    }
+}
+
+fn check_form_type(raw: &RawRequest<'_>) -> Result<(), Refusal> {
+    let types: Vec<String> = header(raw.headers, "content-type")
+        .map(|value| String::from_utf8_lossy(value).trim().to_ascii_lowercase())
+        .collect();
+    let [one] = types.as_slice() else {
+        // A POST whose parameters all stand in the query needs no type.
+        return match (types.len(), raw.body.is_empty()) {
+            (0, true) => Ok(()),
+            (0, false) => Err(Refusal::BodyType("without a Content-Type".to_owned())),
+            _ => Err(Refusal::BodyType("with several Content-Types".to_owned())),
+        };
+    };
+    let mut parts = one.split(';').map(str::trim);
+    let is_form = parts.next() == Some("application/x-www-form-urlencoded");
+    let is_utf8 = parts
+        .filter(|part| !part.is_empty())
+        .all(|part| matches!(part, "charset=utf-8" | "charset=\"utf-8\""));
+    if is_form && is_utf8 {
+        Ok(())
+    } else {
+        Err(Refusal::BodyType(one.chars().take(80).collect()))
+    }
+}
+
+/// C6: one session cookie and one key, or several keys of one value.
+fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCookies>, Refusal> {
+    let mut sessions = Vec::new();
+    let mut keys = Vec::new();
+    for value in header(headers, "cookie") {
+        let text = std::str::from_utf8(value).map_err(|_| Refusal::Cookies)?;
+        for pair in text.split(';') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = value.trim().trim_matches('"').to_owned();
+            if name.trim().eq_ignore_ascii_case("jsessionid") {
+                sessions.push(value);
+            } else if name.trim().eq_ignore_ascii_case("sessionkey") {
+                keys.push(value);
+            }
+        }
+    }
+    keys.dedup();
+    let is_token = |text: &String| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-=+/".contains(&b))
+    };
+    if sessions.len() > 1 || keys.len() > 1 || !sessions.iter().chain(&keys).all(is_token) {
+        return Err(Refusal::Cookies);
+    }
+    Ok(sessions.pop().map(|session| SessionCookies {
+        session,
+        key: keys.pop(),
+    }))
+}
+
+fn agent(headers: &[(String, Vec<u8>)]) -> Option<String> {
+    let value = header(headers, "user-agent").next()?;
+    let text = std::str::from_utf8(value).ok()?;
+    Some(
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(limits::VALUE_BYTES_MAX)
+            .collect(),
+    )
+}
+
+fn header<'a>(headers: &'a [(String, Vec<u8>)], lower: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .iter()
+        .filter(move |(name, _)| name.eq_ignore_ascii_case(lower))
+        .map(|(_, value)| value.as_slice())
+}
