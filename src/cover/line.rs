@@ -1,0 +1,344 @@
+//! Edge: one renewal, from the payer's books to his new cover. Start reading here.
+//!
+//! What was consumed accrues, the cover is filled up to the horizon or let go, and what the
+//! forecast asks for is told. The figures are computed from one version of the payer's row; if a
+//! hold came in between, they are computed again.
+
+use super::cover::{self, Pricing, Renewal};
+use super::{forecast, ladder};
+use crate::clock::Clock;
+use crate::ledger::records::{Accrual, PayerState};
+use crate::ledger::{Command, LedgerRefusal};
+use crate::meter::resource::Interval;
+use crate::policy::customer::RuleSet;
+use crate::rate::RateError;
+use crate::store::{Notice, Store, StoreError, Work};
+use crate::terms::ids::PayerId;
+use crate::terms::money::MoneyError;
+use crate::terms::time::{BillingMonth, HOUR, MonthError, Period, Timestamp};
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// A hold that came in between makes a renewal stale; this many in a row are not to be expected.
+const CONFLICTS_MAX: usize = 32;
+/// How often payers are looked at whether they are due, wall time.
+const TICK: Duration = Duration::from_millis(250);
+/// Wall and monotonic clock may differ by this much within one tick.
+const JUMP_MAX: Duration = Duration::from_secs(5);
+
+/// Why a payer could not be renewed: he is parked with it, the others go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewalFault {
+    /// No customer of that name in the policies.
+    #[error("payer `{0}` has no line in policies/customers; write one back")]
+    NoCustomer(PayerId),
+    /// His consumption could not be priced.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An amount left its range.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// His months could not be named.
+    #[error(transparent)]
+    Month(#[from] MonthError),
+    /// Holds came in faster than renewals.
+    #[error("payer `{0}` changed {CONFLICTS_MAX} times while a renewal was computed")]
+    TooBusy(PayerId),
+}
+
+/// Renews every payer when he is due, and at once when told.
+#[derive(Debug)]
+pub struct Renewals {
+    store: Store,
+    rules: Arc<ArcSwap<RuleSet>>,
+    clock: Clock,
+    halted: AtomicBool,
+    parked: Mutex<BTreeMap<PayerId, String>>,
+    one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+impl Renewals {
+    /// Renewals of this store's payers by these rules.
+    #[must_use]
+    pub fn new(store: Store, rules: Arc<ArcSwap<RuleSet>>, clock: Clock) -> Self {
+        Self {
+            store,
+            rules,
+            clock,
+            halted: AtomicBool::new(false),
+            parked: Mutex::default(),
+            one_at_a_time: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Renews due payers until told to stop; a payer that comes in by `wake` at once.
+    pub async fn run(&self, mut wake: mpsc::Receiver<PayerId>, mut stop: watch::Receiver<bool>) {
+        let mut tick = tokio::time::interval(TICK);
+        let mut before = (self.clock.wall(), self.clock.monotonic());
+        loop {
+            tokio::select! {
+                Some(payer) = wake.recv() => self.renew_or_park(&payer, true).await,
+                _ = tick.tick() => {
+                    self.watch_for_a_jump(&mut before);
+                    self.renew_due().await;
+                }
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    /// Renews a payer up to now, in steps of at most 3 P, oldest first.
+    ///
+    /// # Errors
+    /// [`RenewalFault`]; what accrued before it stays.
+    pub async fn catch_up(&self, payer: &PayerId) -> Result<(), RenewalFault> {
+        let _turn = self.one_at_a_time.lock().await;
+        let Some(state) = self.store.payer(payer).await? else {
+            return Err(RenewalFault::NoCustomer(payer.clone()));
+        };
+        let now = self.clock.billing();
+        let since = Period { start: state.accrued_through, end: now.plus(1) };
+        let idle = self.store.intervals_in(Some(payer), since).await?.is_empty();
+        let interval = if idle { i64::MAX / 4 } else { self.relaxed(payer)? };
+        let mut steps = cover::catch_up(state.accrued_through, now, interval);
+        if steps.is_empty() {
+            steps.push(now.max(state.accrued_through));
+        }
+        for through in steps {
+            self.renew(payer, through).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a payer lags by more than his longest step: no raising call before he is renewed.
+    ///
+    /// # Errors
+    /// [`RenewalFault`].
+    pub fn lags(&self, state: &PayerState) -> Result<bool, RenewalFault> {
+        let behind = self.clock.billing().since(state.accrued_through);
+        Ok(behind > self.relaxed(&state.payer)?.saturating_mul(3))
+    }
+
+    /// Payers that could not be renewed, with the reason.
+    #[must_use]
+    pub fn parked(&self) -> BTreeMap<PayerId, String> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The clock jumped: renewals wait for an operator.
+    #[must_use]
+    pub fn halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// An operator looked at the clock: renewals go on.
+    pub fn resume(&self) {
+        self.halted.store(false, Ordering::Relaxed);
+    }
+
+    /// One renewal of one payer: load, decide, store.
+    async fn renew(&self, payer: &PayerId, through: Timestamp) -> Result<(), RenewalFault> {
+        for _ in 0..CONFLICTS_MAX {
+            let rules = self.rules.load_full();
+            let (Some(book), Some(terms), Some(profile)) =
+                (rules.book_of(payer), rules.terms_of(payer), rules.profile_of(payer))
+            else {
+                return Err(RenewalFault::NoCustomer(payer.clone()));
+            };
+            let pricing = Pricing { book, terms: &terms, profile };
+            let facts = self.load(payer, &terms.zone, through).await?;
+            let through = through.max(facts.state.accrued_through);
+            let renewal =
+                cover::renew(pricing, &facts.state, &facts.accruals, &facts.intervals, through)?;
+            match self.store.submit(self.work(&renewal, pricing)).await {
+                Ok(done) => {
+                    let state = done.effects.payers.into_iter().next();
+                    return self.tell(pricing, state, &renewal).await;
+                }
+                Err(StoreError::Refused(LedgerRefusal::Conflict { .. })) => {}
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Err(RenewalFault::TooBusy(payer.clone()))
+    }
+
+    async fn load(
+        &self,
+        payer: &PayerId,
+        zone: &str,
+        through: Timestamp,
+    ) -> Result<Facts, RenewalFault> {
+        let Some(state) = self.store.payer(payer).await? else {
+            return Err(RenewalFault::NoCustomer(payer.clone()));
+        };
+        let first = BillingMonth::containing(state.accrued_through, zone)?;
+        let last = BillingMonth::containing(through.max(state.accrued_through), zone)?;
+        let start = first.period()?.start;
+        let end = last.period()?.end;
+        let mut accruals = Vec::new();
+        let mut month = first;
+        loop {
+            accruals.extend(self.store.accruals(payer, &month).await?);
+            if month >= last {
+                break;
+            }
+            month = month.next();
+        }
+        let stored = self.store.intervals_in(Some(payer), Period { start, end }).await?;
+        let intervals = stored.into_iter().map(|stored| stored.interval).collect();
+        Ok(Facts { state, accruals, intervals })
+    }
+
+    fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
+        Work::of(Command::Renew(renewal.command.clone()))
+    }
+
+    /// Notices and the end of the money, once per episode and step.
+    async fn tell(
+        &self,
+        pricing: Pricing<'_>,
+        state: Option<PayerState>,
+        renewal: &Renewal,
+    ) -> Result<(), RenewalFault> {
+        let Some(state) = state else { return Ok(()) };
+        let payer = state.payer.clone();
+        let ahead = forecast::forecast(&state, renewal.burn_per_hour)?;
+        let now = state.accrued_through;
+        let steps = ladder::due(pricing.profile, &ahead, now);
+        let key = format!("episode/{payer}");
+        let episode = self.store.meta(&key).await?.filter(|text| !text.is_empty());
+        if steps.is_empty() {
+            if episode.is_some() {
+                let over = Work { meta: vec![(key, String::new())], ..Work::default() };
+                self.store.submit(over).await?;
+            }
+            return Ok(());
+        }
+        let episode_name = episode.clone().unwrap_or_else(|| now.to_string());
+        let told: Vec<String> = self
+            .store
+            .notices(Some(&payer), 100)
+            .await?
+            .into_iter()
+            .filter(|notice| notice.episode == episode_name)
+            .map(|notice| notice.step)
+            .collect();
+        let notices: Vec<Notice> = steps
+            .iter()
+            .filter(|step| !told.contains(&step.name()))
+            .map(|step| Notice {
+                payer: payer.clone(),
+                episode: episode_name.clone(),
+                step: step.name(),
+                text: notice_text(*step, &ahead),
+                at: now,
+            })
+            .collect();
+        if !notices.is_empty() || episode.is_none() {
+            let meta = vec![(key, episode_name)];
+            self.store.submit(Work { notices, meta, ..Work::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn renew_due(&self) {
+        if self.halted() {
+            return;
+        }
+        let payers = match self.store.payers().await {
+            Ok(payers) => payers,
+            Err(fault) => {
+                tracing::error!(verb = "renew", %fault, "payers cannot be read");
+                return;
+            }
+        };
+        for state in payers {
+            if self.is_due(&state).await {
+                self.renew_or_park(&state.payer, false).await;
+            }
+        }
+    }
+
+    async fn is_due(&self, state: &PayerState) -> bool {
+        let payer = &state.payer;
+        let rules = self.rules.load();
+        let Some(profile) = rules.profile_of(payer) else { return false };
+        let Ok(open) = self.store.open_intervals(Some(payer)).await else { return false };
+        let intervals: Vec<Interval> = open.into_iter().map(|stored| stored.interval).collect();
+        let now = self.clock.billing();
+        let burn = match (rules.book_of(payer), rules.terms_of(payer)) {
+            (Some(book), Some(terms)) => {
+                crate::rate::burn_per_hour(book, &terms, &intervals, now).unwrap_or_default()
+            }
+            _ => return false,
+        };
+        let wait = cover::renewal_interval(profile, state, burn, !intervals.is_empty());
+        matches!(wait, Ok(Some(wait)) if now.since(state.accrued_through) >= wait)
+    }
+
+    async fn renew_or_park(&self, payer: &PayerId, always: bool) {
+        if self.halted() && !always {
+            return;
+        }
+        let outcome = self.catch_up(payer).await;
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(()) => {
+                parked.remove(payer);
+            }
+            Err(fault) => {
+                tracing::error!(verb = "renew", payer = %payer, %fault, "payer is parked");
+                parked.insert(payer.clone(), fault.to_string());
+            }
+        }
+    }
+
+    fn relaxed(&self, payer: &PayerId) -> Result<i64, RenewalFault> {
+        let rules = self.rules.load();
+        let profile = rules.profile_of(payer);
+        profile
+            .map(|profile| profile.renewal_relaxed().max(1))
+            .ok_or_else(|| RenewalFault::NoCustomer(payer.clone()))
+    }
+
+    /// A wall clock that jumps against the monotonic one must not turn into money.
+    fn watch_for_a_jump(&self, before: &mut (Timestamp, std::time::Instant)) {
+        let now = (self.clock.wall(), self.clock.monotonic());
+        let wall = Duration::from_micros(now.0.since(before.0).unsigned_abs());
+        let went_back = now.0 < before.0;
+        let steady = now.1.duration_since(before.1);
+        *before = now;
+        if went_back || wall.abs_diff(steady) > JUMP_MAX {
+            tracing::error!(verb = "renew", ?wall, ?steady, "the clock jumped: renewals wait");
+            self.halted.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a renewal is computed from.
+struct Facts {
+    state: PayerState,
+    accruals: Vec<Accrual>,
+    intervals: Vec<Interval>,
+}
+
+fn notice_text(step: ladder::Step, ahead: &forecast::Forecast) -> String {
+    let hours = ahead.until_empty.map_or(0, |left| left / HOUR);
+    match step {
+        ladder::Step::Notice(_) => {
+            format!("the money lasts for about {hours} h at {} an hour", ahead.burn_per_hour)
+        }
+        ladder::Step::RefuseRaising => format!(
+            "what runs lacks {} of its cover: nothing more can be started until it is topped up",
+            ahead.shortfall
+        ),
+        ladder::Step::Stop => "the cover ends: machines are to be stopped".to_owned(),
+    }
+}
