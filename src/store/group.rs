@@ -7,10 +7,10 @@
 use super::error::StoreError;
 use super::work::{Done, IntentChange, IntervalChange, Work};
 use super::{from_row, sql, to_row};
-use crate::ledger::command::{Command, Touches};
 use crate::ledger::records::Account;
+use crate::ledger::touches::Touches;
 use crate::ledger::verify::chain;
-use crate::ledger::{Effects, LedgerRefusal, Loaded, decide};
+use crate::ledger::{Command, Effects, LedgerRefusal, Loaded, decide};
 use crate::terms::ids::PayerId;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
