@@ -1,1 +1,3 @@
-//! Edge: (to be written).
+//! Edge: what a person runs: each command's file reads its arguments and prints its findings.
+
+pub mod replay_lifecycle;
