@@ -8,8 +8,11 @@ use super::super::record::UsageRecord;
 use super::Group;
 use crate::cloudstack::usage_type::UsageType;
 use crate::meter::resource::{Interval, Owner};
-use crate::terms::time::{Period, Timestamp};
+use crate::terms::time::{Period, SECOND, Timestamp};
 use std::collections::BTreeMap;
+
+/// Lives that far apart may still be one: borders of both sides are known to some seconds.
+const NEAR: i64 = 10 * SECOND;
 
 /// An owner as both sides can name him: the project, else account name and domain.
 fn label(owner: &Owner) -> (String, String) {
@@ -34,7 +37,7 @@ pub(super) fn groups<'a>(
 ) -> Vec<Group<'a>> {
     let mut metered: BTreeMap<Key, Group<'a>> = BTreeMap::new();
     for interval in intervals {
-        let Some(part) = interval.within(period) else {
+        let Some(part) = part_of(interval, period) else {
             continue;
         };
         let meter = &interval.meter;
@@ -71,9 +74,21 @@ pub(super) fn groups<'a>(
     by_id(&mut metered, &mut reported, &mut done);
     by_name(&mut metered, &mut reported, &mut done);
     by_life(&mut metered, &mut reported, &mut done);
+    by_reuse(&mut metered, &mut done);
     by_sum(&mut metered, &mut reported, &mut done);
     done.extend(metered.into_values().chain(reported.into_values()));
     done
+}
+
+/// The part in the period. What lasted no time at all is kept: it may have a record of a second.
+fn part_of(interval: &Interval, period: Period) -> Option<Period> {
+    let instant = Period {
+        start: interval.start.at,
+        end: interval.start.at,
+    };
+    let none = interval.end.is_some_and(|end| end.at <= interval.start.at);
+    let inside = none && period.contains(instant.start);
+    interval.within(period).or(inside.then_some(instant))
 }
 
 fn empty<'a>(usage_type: UsageType, resource: String, owner: &Owner) -> Group<'a> {
@@ -149,7 +164,7 @@ fn by_life<'a>(metered: &mut Side<'a>, reported: &mut Side<'a>, done: &mut Vec<G
         for (theirs, other) in reported.iter() {
             if (theirs.0, &theirs.1) == (ours.0, &ours.1) && alike(group, other) {
                 let (a, b) = (metered_life(group), reported_life(other));
-                if a.intersect(&b).is_some() {
+                if a.start <= b.end.plus(NEAR) && b.start <= a.end.plus(NEAR) {
                     let apart = a.start.since(b.start).abs() + a.end.since(b.end).abs();
                     near.push((apart, ours.clone(), theirs.clone()));
                 }
@@ -160,6 +175,36 @@ fn by_life<'a>(metered: &mut Side<'a>, reported: &mut Side<'a>, done: &mut Vec<G
     for (_, ours, theirs) in near {
         if metered.contains_key(&ours) && reported.contains_key(&theirs) {
             join(metered, &ours, reported, &theirs, done);
+        }
+    }
+}
+
+/// A source NAT address whose id is not known may have one that its owner had before.
+fn by_reuse<'a>(metered: &mut Side<'a>, done: &mut [Group<'a>]) {
+    let unnamed = |key: &&Key| key.0 == UsageType::IpAddress && key.2.contains('@');
+    let unnamed: Vec<Key> = metered.keys().filter(unnamed).cloned().collect();
+    for ours in unnamed {
+        let Some(group) = metered.get(&ours) else {
+            continue;
+        };
+        let (amount, life) = (group.metered(), metered_life(group));
+        let apart = |other: &Group<'_>| (other.reported() - other.metered() - amount).abs();
+        let better = |other: &&mut Group<'a>| {
+            let free = other
+                .intervals
+                .iter()
+                .all(|(_, part)| part.intersect(&life).is_none());
+            let same = other.usage_type == ours.0 && label(&other.owner) == ours.1;
+            let nat = other.records.iter().any(|record| record.source_nat);
+            same && free && nat && apart(other) < (other.reported() - other.metered()).abs()
+        };
+        let nearest = done
+            .iter_mut()
+            .filter(better)
+            .min_by_key(|other| apart(other));
+        if let Some(other) = nearest {
+            let intervals = metered.remove(&ours).map(|group| group.intervals);
+            other.intervals.extend(intervals.into_iter().flatten());
         }
     }
 }

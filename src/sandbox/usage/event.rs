@@ -90,7 +90,7 @@ pub struct UsageEvent {
     /// `NETWORK.*` the network.
     pub resource: String,
     /// Its name at the time (an address for `NET.IP*`, the NIC's id for `NETWORK.OFFERING.*`,
-    /// the snapshot's name for `VMSNAPSHOT.*`).
+    /// the snapshot's id for `VMSNAPSHOT.*`).
     pub resource_name: String,
     /// Service, disk, network or backup offering.
     pub offering_id: Option<String>,
