@@ -164,7 +164,7 @@ pub fn compare(
         counts_hours(record.usage_type) && record.window.intersect(&period).is_some()
     };
     let records: Vec<&UsageRecord> = records.iter().filter(inside).collect();
-    let windows = window::distinct(records.iter().map(|record| record.window));
+    let windows = windows(&records, period);
     let mut found: Vec<Difference> = pair::groups(intervals, &records, period)
         .iter()
         .filter(|group| group.metered() != 0 || !group.records.is_empty())
@@ -174,6 +174,28 @@ pub fn compare(
         let key = |one: &Difference| (one.usage_type, one.owner.clone(), one.resource.clone());
         key(a).cmp(&key(b))
     });
+    found
+}
+
+/// The windows of the records, and as a window each stretch of the period that has none: there
+/// the whole job's records may be lost. VM snapshots print bounds of their own.
+fn windows(records: &[&UsageRecord], period: Period) -> Vec<Period> {
+    let own = |record: &&&UsageRecord| {
+        let kinds = [UsageType::VmSnapshot, UsageType::VmSnapshotOnPrimary];
+        kinds.contains(&record.usage_type)
+    };
+    let regular = records.iter().filter(|record| !own(record));
+    let mut found = window::distinct(regular.map(|record| record.window));
+    let edge = |at| Period { start: at, end: at };
+    let mut edges = vec![edge(period.start)];
+    edges.append(&mut found.clone());
+    edges.push(edge(period.end));
+    for fault in window::faults(&edges) {
+        if let window::WindowFault::Gap(gap) = fault {
+            found.push(gap);
+        }
+    }
+    found.sort();
     found
 }
 

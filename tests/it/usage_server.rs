@@ -56,6 +56,7 @@ fn events(db: &Value) -> Vec<UsageEvent> {
         event.size = row["size"].as_i64();
         event.virtual_size = row["virtual_size"].as_i64();
         event.state = some(&row["resource_type"]).filter(|_| row["type"] == "NETWORK.UPDATE");
+        event.hypervisor = some(&row["resource_type"]);
         event.cpu_number = detail("cpuNumber");
         event.cpu_speed = detail("cpuSpeed");
         event.memory = detail("memory");
