@@ -95,16 +95,32 @@ fn address(watch: &mut Watch<'_, '_>, address: &Node) {
     }
 }
 
+/// A network seen first when it is implemented has its source NAT address already.
 fn network(watch: &mut Watch<'_, '_>, network: &Node) {
-    if let Some(id) = network.text_of("id").map(ResourceId::from) {
-        watch.learn(Fact::Network(id, super::network::known(network)));
+    let Some(id) = network.text_of("id").map(ResourceId::from) else {
+        return;
+    };
+    let mut now = super::network::known(network);
+    let before = watch.inventory.network(&id);
+    if before.is_none() && network.text_of("state") == Some("Implemented") {
+        now.source_nat = false;
     }
+    if let Some(before) = before {
+        now.source_nat = before.source_nat;
+        now.offering = now.offering.or_else(|| before.offering.clone());
+    }
+    watch.learn(Fact::Network(id, now));
 }
 
 fn backup(watch: &mut Watch<'_, '_>, backup: &Node) {
     let id = backup.text_of("id").map(ResourceId::from);
     let vm = backup.text_of("virtualmachineid").map(ResourceId::from);
     if let (Some(id), Some(vm)) = (id, vm) {
-        watch.learn(Fact::Child(id, super::volume::backups_of(&vm)));
+        let group = super::volume::backups_of(&vm);
+        let unnamed: Vec<ResourceId> = watch.inventory.children(&group).cloned().collect();
+        for old in unnamed.into_iter().filter(|old| old.as_str().contains('@')) {
+            watch.learn(Fact::Orphan(old));
+        }
+        watch.learn(Fact::Child(id, group));
     }
 }

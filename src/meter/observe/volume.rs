@@ -24,6 +24,7 @@ pub(super) fn observe(watch: &mut Watch<'_, '_>, command: &str) -> bool {
         "deletevmsnapshot" => ended(watch, "vmsnapshotid"),
         "assignvirtualmachinetobackupoffering" => backup_assigned(watch),
         "removevirtualmachinefrombackupoffering" => backup_removed(watch),
+        "createbackup" => backup_made(watch),
         "deletebackup" => backup_deleted(watch),
         _ => return false,
     }
@@ -261,6 +262,15 @@ fn backup_removed(watch: &mut Watch<'_, '_>) {
         let mut known = watch.inventory.vm(&vm).cloned().unwrap_or_default();
         known.backup_ends = true;
         watch.learn(Fact::Vm(vm, known));
+    }
+}
+
+/// The answer does not tell the backup's id; it is kept under one of ours until a list does.
+fn backup_made(watch: &mut Watch<'_, '_>) {
+    if let Some(vm) = watch.param_id("virtualmachineid").filter(|_| watch.done()) {
+        let second = watch.completed().at.seconds();
+        let unnamed = format!("backup@{vm}+{second}").into();
+        watch.learn(Fact::Child(unnamed, backups_of(&vm)));
     }
 }
 

@@ -14,7 +14,16 @@ pub(super) fn known(
     context: &Context<'_>,
 ) -> Option<Cause> {
     let apart = group.metered() - group.reported();
-    let longest = windows.iter().map(Period::micros).max().unwrap_or(0);
+    let own = |window: &&Period| {
+        let mut starts = group.records.iter().map(|record| record.window.start);
+        starts.any(|start| window.contains(start))
+    };
+    let longest = windows
+        .iter()
+        .filter(own)
+        .map(Period::micros)
+        .max()
+        .unwrap_or(0);
     let is = |amount: i64| amount > 0 && (apart - amount).abs() <= tolerance;
     match group.usage_type {
         UsageType::Template if group.records.is_empty() && !has_size(group) => {

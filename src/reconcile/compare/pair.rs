@@ -76,6 +76,7 @@ pub(super) fn groups<'a>(
     by_life(&mut metered, &mut reported, &mut done);
     by_reuse(&mut metered, &mut done);
     by_sum(&mut metered, &mut reported, &mut done);
+    by_lost_id(&mut reported, &mut done);
     done.extend(metered.into_values().chain(reported.into_values()));
     done
 }
@@ -274,5 +275,32 @@ fn by_sum<'a>(metered: &mut Side<'a>, reported: &mut Side<'a>, done: &mut Vec<Gr
             group.intervals.extend(others.into_iter().flatten());
         }
         join(metered, first, reported, &theirs, done);
+    }
+}
+
+/// Records that lost their id beside others of the same thing that kept it (a cold migration
+/// leaves the old ones nameless): they belong where they close a gap.
+fn by_lost_id<'a>(reported: &mut Side<'a>, done: &mut [Group<'a>]) {
+    let nameless = |(_, group): &(&Key, &Group<'a>)| {
+        group.records.iter().all(|record| record.resource.is_none())
+    };
+    let nameless: Vec<Key> = reported
+        .iter()
+        .filter(nameless)
+        .map(|(key, _)| key.clone())
+        .collect();
+    for theirs in nameless {
+        let amount = reported.get(&theirs).map_or(0, Group::reported);
+        let lacks = |other: &Group<'_>| other.metered() - other.reported();
+        let closes = |other: &&mut Group<'a>| {
+            let same = other.usage_type == theirs.0 && label(&other.owner) == theirs.1;
+            same && (lacks(other) - amount).abs() < lacks(other).abs()
+        };
+        let nearest = done.iter_mut().filter(closes);
+        let nearest = nearest.min_by_key(|other| (lacks(other) - amount).abs());
+        if let Some(other) = nearest {
+            let records = reported.remove(&theirs).map(|group| group.records);
+            other.records.extend(records.into_iter().flatten());
+        }
     }
 }

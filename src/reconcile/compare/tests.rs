@@ -73,7 +73,7 @@ fn judged(intervals: &[Interval], records: &[UsageRecord]) -> Vec<(Class, i64)> 
     let found = compare(intervals, records, period, &context);
     found
         .iter()
-        .map(|one| (one.class, one.micros() / SECOND))
+        .map(|one| (one.class, (one.micros() + SECOND / 2).div_euclid(SECOND)))
         .collect()
 }
 
