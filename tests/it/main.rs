@@ -4,3 +4,5 @@ mod recorded_requests;
 mod ledger_events;
 mod store;
 mod store_crash;
+mod lifecycle;
+mod usage_server;
