@@ -6,3 +6,4 @@ pub mod cover;
 pub mod forecast;
 pub mod ladder;
 pub mod settle;
+pub mod line;

@@ -7,3 +7,4 @@ pub mod inventory;
 pub mod observe;
 pub mod resource;
 pub mod spend;
+pub mod line;

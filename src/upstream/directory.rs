@@ -176,8 +176,8 @@ fn path_of(domains: &Domains, leaf: &str) -> Option<Vec<CsDomainId>> {
             return None;
         }
         let (_, parent) = domains.get(&id)?;
-        path.push(CsDomainId::from(id));
-        next.clone_from(parent);
+        path.push(CsDomainId::from(id.as_str()));
+        next = parent.clone();
     }
     path.reverse();
     Some(path)

@@ -24,3 +24,5 @@ pub struct UpstreamError {
     /// How far the request got.
     pub sent: Sent,
 }
+pub mod directory;
+pub mod service;
