@@ -173,6 +173,92 @@ async fn a_caller_that_hangs_up_does_not_undo_his_work() {
     assert_eq!(store.hold(HoldId::from_bits(1)).await.unwrap().len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_of_its_own_reaches_the_store_from_another_thread() {
+    let folder = Folder::fresh("runtimes");
+    let store = funded(&folder, 10).await;
+    let there = store.clone();
+    let core = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            there.submit(hold_with_intent(1, 9)).await.unwrap();
+            there.payer(&payer()).await.unwrap().unwrap().holds_open
+        })
+    });
+    assert_eq!(core.join().unwrap(), Micros::new(9));
+    sound(&store).await;
+}
+
+#[tokio::test]
+async fn an_invoice_and_its_number_outlive_the_process_with_their_posting() {
+    use faregate::ledger::command::{Issue, Paper, RevenueAmount};
+    use faregate::terms::ids::DocumentId;
+    let folder = Folder::fresh("invoice");
+    let issue = |id: u128| {
+        Work::of(Command::Issue(Issue {
+            payer: payer(),
+            paper: Paper {
+                id: DocumentId::from_bits(id),
+                series: "2026".to_owned(),
+                body: "{}".to_owned(),
+            },
+            months: vec![month()],
+            revenue: vec![RevenueAmount {
+                class: "compute".to_owned(),
+                amount: Micros::new(10_000),
+            }],
+            taxes: vec![],
+            rounding: Micros::ZERO,
+            due: at(9),
+            at: at(8),
+        }))
+    };
+    let store = funded(&folder, 100_000).await;
+    store.submit(issue(1)).await.unwrap();
+    drop(store);
+    let store = Store::open(&folder.0).await.unwrap();
+    let (second, third) = tokio::join!(store.submit(issue(2)), store.submit(issue(3)));
+    let numbers = [second, third].map(|done| done.unwrap().effects.document.unwrap().number);
+    assert_eq!(
+        numbers,
+        [2, 3],
+        "no gap across the restart, nor within one group"
+    );
+    assert!(store.submit(issue(2)).await.unwrap().effects.already_done);
+    let found = store
+        .document_numbered(&SellerId::from("house"), "2026", 3)
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().id, DocumentId::from_bits(3));
+    assert_eq!(store.documents(Some(&payer()), 9).await.unwrap().len(), 3);
+    assert_eq!(store.items(&payer(), true).await.unwrap(), []);
+    assert_eq!(
+        store.payer(&payer()).await.unwrap().unwrap().purses[0],
+        Micros::new(70_000)
+    );
+    sound(&store).await;
+}
+
+#[tokio::test]
+async fn a_top_up_reversed_by_name_is_out_of_the_books_again() {
+    let folder = Folder::fresh("reverse");
+    let store = funded(&folder, 10).await;
+    store.submit(Work::of(top_up("p2", 5))).await.unwrap();
+    let of = "top-up/p2".into();
+    store
+        .submit(Work::of(Command::Reverse { of, at: at(9) }))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.payer(&payer()).await.unwrap().unwrap().purses[0],
+        Micros::new(10)
+    );
+    sound(&store).await;
+}
+
 #[tokio::test]
 async fn the_same_work_twice_is_done_once() {
     let folder = Folder::fresh("twice");
