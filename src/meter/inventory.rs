@@ -144,6 +144,11 @@ impl Inventory {
             .filter(move |(_, of)| *of == parent)
             .map(|(child, _)| child)
     }
+    /// What a thing belongs to.
+    #[must_use]
+    pub fn parent(&self, child: &ResourceId) -> Option<&ResourceId> {
+        self.parents.get(child)
+    }
     /// The id by which a thing is kept, where it had another before.
     #[must_use]
     pub fn current_name<'a>(&'a self, id: &'a ResourceId) -> &'a ResourceId {

@@ -13,7 +13,7 @@ use super::record::{UsageRecord, counts_hours};
 use super::window;
 use crate::cloudstack::usage_type::UsageType;
 use crate::meter::inventory::ByItself;
-use crate::meter::resource::{Border, BorderSource, Interval, Owner};
+use crate::meter::resource::{Attributes, Border, BorderSource, Interval, Owner};
 use crate::terms::ids::ResourceId;
 use crate::terms::time::{Period, SECOND};
 
@@ -122,6 +122,8 @@ pub struct Difference {
     pub name: String,
     /// Whose.
     pub owner: Owner,
+    /// What its price depends on: as last metered, else as reported first.
+    pub attributes: Attributes,
     /// Metered, in microseconds times how many alike.
     pub metered_micros: i64,
     /// Reported, in microseconds.
@@ -205,6 +207,14 @@ impl Group<'_> {
             .iter()
             .map(|(open, part)| counted(open, *part))
             .sum()
+    }
+    fn attributes(&self) -> Attributes {
+        let metered = self
+            .intervals
+            .last()
+            .map(|(open, _)| open.attributes.clone());
+        let reported = || self.records.first().map(|record| record.attributes());
+        metered.or_else(reported).unwrap_or_default()
     }
     fn reported(&self) -> i64 {
         self.records
@@ -297,6 +307,7 @@ fn judge(
         resource: group.resource.clone(),
         name: group.name.clone(),
         owner: group.owner.clone(),
+        attributes: group.attributes(),
         metered_micros,
         reported_micros,
         tolerance_micros,

@@ -1,12 +1,13 @@
 //! Pure: a finding → what it changes, ready to be priced.
 //!
-//! The meter is believed where the usage server is known to be wrong, and wherever both lie within
-//! the tolerance. Where something ran without a call that we saw, the usage server is believed. A
-//! record that appears twice counts once. Nothing else is corrected without a person.
+//! The meter is believed where the usage server is known to be wrong, where it lost a window, and
+//! wherever both lie within the tolerance. What ran without a call that we saw is billed by the
+//! usage server's word. A record that appears twice counts once. Both there and apart without a
+//! known cause is for a person.
 
 use super::compare::{Class, Difference};
 use crate::cloudstack::usage_type::UsageType;
-use crate::meter::resource::Owner;
+use crate::meter::resource::{Attributes, Owner};
 
 /// Whom a finding follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,8 @@ pub struct Correction {
     pub resource: String,
     /// Whose.
     pub owner: Owner,
+    /// What its price depends on.
+    pub attributes: Attributes,
     /// To add to what was metered; below nothing where too much was.
     pub micros: i64,
     /// Its evidence, for the line on the invoice and for `explain`.
@@ -41,8 +44,8 @@ pub const fn believed(difference: &Difference) -> Believed {
         (Class::Agreement | Class::KnownFault | Class::Doubled | Class::Missing, _) => {
             Believed::Meter
         }
-        (Class::Extra | Class::Different, Some(_)) => Believed::Records,
-        (Class::Extra | Class::Different, None) => Believed::Person,
+        (Class::Extra, _) | (Class::Different, Some(_)) => Believed::Records,
+        (Class::Different, None) => Believed::Person,
     }
 }
 
@@ -66,6 +69,7 @@ fn correction(difference: &Difference) -> Correction {
         usage_type: difference.usage_type,
         resource: difference.resource.clone(),
         owner: difference.owner.clone(),
+        attributes: difference.attributes.clone(),
         micros: difference
             .reported_micros
             .saturating_sub(difference.metered_micros),

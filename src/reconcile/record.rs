@@ -7,7 +7,7 @@
 use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::meter::observe::printed_second;
-use crate::meter::resource::Owner;
+use crate::meter::resource::{Attributes, Owner};
 use crate::terms::ids::{CsAccountId, CsDomainId, CsProjectId, ResourceId};
 use crate::terms::time::{HOUR, Period, SECOND};
 use rust_decimal::Decimal;
@@ -42,6 +42,8 @@ pub struct UsageRecord {
     pub size: Option<i64>,
     /// A source NAT address.
     pub source_nat: bool,
+    /// vCPUs, MHz and MiB of a VM.
+    pub sizing: [Option<i64>; 3],
 }
 
 /// Why a record cannot be read.
@@ -90,7 +92,26 @@ impl UsageRecord {
             template: text("templateid"),
             size: node.number_of("size"),
             source_nat: node.text_of("issourcenat") == Some("true"),
+            sizing: ["cpunumber", "cpuspeed", "memory"].map(|name| node.number_of(name)),
         })
+    }
+    /// What a price may depend on, as far as the record tells.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes {
+        let [vcpus, cpu_mhz, memory_mib] = self.sizing;
+        Attributes {
+            name: self.described.clone().unwrap_or_default(),
+            offering: self.offering.clone(),
+            template: self.template.clone(),
+            zone: self.zone.clone(),
+            vcpus,
+            cpu_mhz,
+            memory_mib,
+            size_bytes: self.size,
+            source_nat: self.source_nat,
+            count: 1,
+            ..Attributes::default()
+        }
     }
     /// Microseconds, for what is counted in hours; none for bytes and operations.
     #[must_use]

@@ -1,4 +1,8 @@
 //! Edge: the recorded lifecycle: our meter against the usage server's own figures.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops where its fixture is not as recorded"
+)]
 
 use faregate::cli::replay_lifecycle::{replay, run};
 use faregate::reconcile::compare::{Class, Difference};

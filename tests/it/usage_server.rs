@@ -1,4 +1,8 @@
 //! Edge: the stand-in's usage server against the records of a real one.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops where its fixture is not as recorded"
+)]
 
 use faregate::sandbox::usage::answer::{Names, list_usage_records, list_usage_types};
 use faregate::sandbox::usage::event::{UsageEvent, UsageEventKind};

@@ -325,8 +325,15 @@ fn destroyed(watch: &mut Watch<'_, '_>) {
     if expunged {
         super::network::rules_of_vm_end(watch, &id, watch.completed());
     }
+    let data = unnamed_volume("DATA", &id);
     for volume in asked.split(',').filter(|id| !id.is_empty()) {
-        watch.close_all(volume.into(), watch.completed());
+        let volume = ResourceId::from(volume);
+        let known = watch.inventory.open_of_resource(&volume).next().is_some();
+        if !known && watch.inventory.current_name(&data) == &data {
+            // No list told the id of the data disk that was made with the VM: it is this one.
+            watch.learn(Fact::Named(data.clone(), volume.clone()));
+        }
+        watch.close_all(volume, watch.completed());
     }
 }
 

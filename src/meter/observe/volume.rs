@@ -275,27 +275,41 @@ fn backup_made(watch: &mut Watch<'_, '_>) {
 }
 
 fn backup_deleted(watch: &mut Watch<'_, '_>) {
-    let Some(backup) = watch.param_id("id").filter(|_| watch.done()) else {
+    let Some(told) = watch.param_id("id").filter(|_| watch.done()) else {
         return;
     };
-    let ending: Vec<ResourceId> = watch
+    let of_owner: Vec<ResourceId> = watch
         .inventory
         .running()
         .filter(|open| open.meter.usage_type == UsageType::Backup)
+        .filter(|open| open.owner == watch.call.owner)
         .map(|open| open.meter.resource.clone())
-        .filter(|vm| {
-            watch
-                .inventory
-                .vm(vm)
-                .is_some_and(|known| known.backup_ends)
-        })
-        .filter(|vm| {
-            let group = backups_of(vm);
-            let mut left = watch.inventory.children(&group);
-            left.all(|child| *child == backup)
-        })
         .collect();
-    for vm in ending {
+    // A backup whose id no list told is one of those the owner made.
+    let unnamed = || {
+        let mut all = of_owner.iter().flat_map(|vm| {
+            let group = backups_of(vm);
+            let children = watch.inventory.children(&group);
+            children.cloned().collect::<Vec<ResourceId>>()
+        });
+        all.find(|child| child.as_str().contains('@'))
+    };
+    let known = watch.inventory.parent(&told).is_some();
+    let backup = if known {
+        told
+    } else {
+        unnamed().unwrap_or(told)
+    };
+    let ending = of_owner.iter().find(|vm| {
+        let ends = watch
+            .inventory
+            .vm(vm)
+            .is_some_and(|known| known.backup_ends);
+        let group = backups_of(vm);
+        let mut left = watch.inventory.children(&group);
+        ends && left.all(|child| *child == backup)
+    });
+    if let Some(vm) = ending.cloned() {
         watch.close(meter(UsageType::Backup, &vm), watch.completed());
     }
     watch.learn(Fact::Orphan(backup));

@@ -95,13 +95,10 @@ fn a_doubled_record_a_lost_one_and_a_vm_behind_the_gate_are_each_named() {
     let whole = |resource: &str| vec![record(resource, 0, 60), record(resource, 1, 60)];
     let mut doubled = whole("vm");
     doubled.push(record("vm", 1, 60));
-    let vm = ran("vm", 0, Some(120));
-    assert_eq!(judged(&[vm.clone()], &doubled), [(Class::Doubled, -60)]);
-    assert_eq!(
-        judged(&[vm.clone()], &whole("vm")[..1]),
-        [(Class::Missing, 60)]
-    );
-    assert_eq!(judged(&[vm.clone()], &[]), [(Class::Missing, 120)]);
+    let vm = [ran("vm", 0, Some(120))];
+    assert_eq!(judged(&vm, &doubled), [(Class::Doubled, -60)]);
+    assert_eq!(judged(&vm, &whole("vm")[..1]), [(Class::Missing, 60)]);
+    assert_eq!(judged(&vm, &[]), [(Class::Missing, 120)]);
     assert_eq!(judged(&[], &whole("vm")), [(Class::Extra, -120)]);
     let late = ran("vm", 20, Some(120));
     assert_eq!(judged(&[late], &whole("vm")), [(Class::Different, -20)]);
