@@ -80,6 +80,12 @@ pub fn load_for(
             .iter()
             .for_each(|one| customer(one, &mut rules, &mut faults));
     }
+    for (path, text, file) in &shapes {
+        let mut faults = faults(path, text, &mut found);
+        file.seller
+            .iter()
+            .for_each(|one| wholesale(one.get_ref(), &rules, &mut faults));
+    }
     found.sort();
     found.dedup();
     if found.is_empty() {
@@ -130,10 +136,44 @@ fn seller(written: &Spanned<shape::Seller>, rules: &mut RuleSet, faults: &mut Fa
         series: shape.invoice_series.clone(),
         payment_days: shape.payment_days,
         top_up_url: shape.top_up_url.clone(),
+        wholesale: shape
+            .wholesale
+            .as_ref()
+            .map(|id| PayerId::from(id.get_ref().as_str())),
     };
     if rules.sellers.insert(id, seller).is_some() {
         let what = format!("seller `{}` is written twice", shape.id);
         faults.at(start, what, "give each seller an id of its own");
+    }
+}
+
+/// A reseller's wholesale wallet is a customer of somebody else, and nobody sells to himself.
+fn wholesale(shape: &shape::Seller, rules: &RuleSet, faults: &mut Faults<'_>) {
+    let Some(written) = &shape.wholesale else {
+        return;
+    };
+    let start = written.span().start;
+    let id = PayerId::from(written.get_ref().as_str());
+    if !rules.customers.contains_key(&id) {
+        let what = format!("wholesale wallet `{id}` is not a customer");
+        faults.at(
+            start,
+            what,
+            "write the id of a [[customer]] of the supplier",
+        );
+        return;
+    }
+    let own = |payer: &PayerId| {
+        let customer = rules.customers.get(payer);
+        customer.is_some_and(|customer| customer.seller.as_str() == shape.id)
+    };
+    if rules.chain_of(&id).iter().any(own) {
+        let what = format!("seller `{}` sells to himself through `{id}`", shape.id);
+        faults.at(
+            start,
+            what,
+            "let the chain end at a seller without `wholesale`",
+        );
     }
 }
 

@@ -1,1 +1,2 @@
 //! The one integration binary: a module per promise.
+mod worked_examples;
