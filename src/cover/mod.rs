@@ -6,3 +6,6 @@ pub mod cover;
 pub mod forecast;
 pub mod ladder;
 pub mod settle;
+
+#[cfg(test)]
+mod tests;

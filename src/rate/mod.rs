@@ -7,6 +7,7 @@ pub mod ahead;
 pub mod hold;
 pub mod lookup;
 pub mod month;
+pub mod table;
 pub mod tally;
 
 pub use ahead::{burn_per_hour, cost_ahead};
@@ -96,3 +97,6 @@ pub fn gross_of(groups: &[GroupNet]) -> Result<Micros, MoneyError> {
         .iter()
         .try_fold(Micros::ZERO, |sum, group| sum.plus(group.gross()?))
 }
+
+#[cfg(test)]
+mod tests;

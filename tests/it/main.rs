@@ -1,2 +1,3 @@
 //! The one integration binary: a module per promise.
 mod worked_examples;
+mod policies;

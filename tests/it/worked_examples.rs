@@ -536,6 +536,7 @@ stories! {
     a_postpaid_month_and_its_payment = "a-postpaid-month-and-its-payment";
     destroyed_one_second_before_a_renewal = "destroyed-one-second-before-a-renewal";
     a_price_raised_mid_hour = "a-price-raised-mid-hour";
+    half_a_line_is_credited = "half-a-line-is-credited";
     tax_at_top_up_and_a_refund_of_the_rest = "tax-at-top-up-and-a-refund-of-the-rest";
 }
 
