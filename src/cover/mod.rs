@@ -2,6 +2,10 @@
 //!
 //! `rate` gives amounts and `ledger` applies them; the files here decide which, and when.
 
+#[allow(
+    clippy::module_inception,
+    reason = "the file about the cover in the room about covers"
+)]
 pub mod cover;
 pub mod forecast;
 pub mod ladder;

@@ -11,7 +11,7 @@ pub mod table;
 pub mod tally;
 
 pub use ahead::{burn_per_hour, cost_ahead};
-pub use hold::{HoldPrice, Planned, hold_price};
+pub use hold::{HoldPrice, OneOff, Planned, hold_price};
 pub use month::{GroupTotal, LineTotal, MonthTotals, month};
 
 use crate::cloudstack::usage_type::UsageType;

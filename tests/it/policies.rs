@@ -1,5 +1,7 @@
 //! Edge: the worked policies are free of faults, and faults are named where they stand.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,17 +4,20 @@
 //! Every step goes the product's way: policy files → `rate` → `cover` or `bill` → the ledger's
 //! `decide`. After every step the books are verified.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use faregate::bill::credit_note::credit;
-use faregate::bill::invoice::{Draft, Due, Invoiced, draft};
+use faregate::bill::invoice::{Draft, Due, Invoiced, draft, gathered};
 use faregate::cloudstack::usage_type::UsageType;
 use faregate::cover::cover::{Pricing, Renewal, after_promo, renew};
 use faregate::cover::forecast::forecast;
 use faregate::ledger::command::{
-    BankReceipt, Command, HoldLeg, Paper, Payout, ReceiptStep, Refund, TaxAmount, Terms, TopUp,
+    BankReceipt, Command, HoldLeg, LineAmount, Paper, Payout, ReceiptStep, Refund, TaxAmount,
+    Terms, TopUp,
 };
 use faregate::ledger::records::{Account, BillingMode, HoldStatus, PayerState, Purse};
 use faregate::ledger::verify::Sums;
@@ -22,7 +25,7 @@ use faregate::ledger::{LedgerRefusal, Loaded, decide};
 use faregate::meter::resource::{Attributes, Border, BorderSource, Interval, MeterId, Owner};
 use faregate::policy::check::load;
 use faregate::policy::customer::{PayMode, PayerTerms, RuleSet, TaxMode};
-use faregate::rate::{self, Planned, hold_price};
+use faregate::rate::{self, OneOff, Planned, hold_price};
 use faregate::terms::ids::{CallId, CsDomainId, DocumentId, HoldId, PayerId, ResourceId};
 use faregate::terms::money::Micros;
 use faregate::terms::time::{BillingMonth, SECOND, Timestamp};
@@ -36,6 +39,8 @@ struct Story {
     holds: BTreeMap<String, HoldId>,
     invoices: BTreeMap<PayerId, (DocumentId, Draft)>,
     invoiced: BTreeMap<PayerId, Vec<Invoiced>>,
+    once: BTreeMap<(PayerId, String), Vec<OneOff>>,
+    fell_due: BTreeMap<PayerId, Vec<OneOff>>,
     next: u128,
 }
 
@@ -102,6 +107,8 @@ impl Story {
             holds: BTreeMap::new(),
             invoices: BTreeMap::new(),
             invoiced: BTreeMap::new(),
+            once: BTreeMap::new(),
+            fell_due: BTreeMap::new(),
             next: 0,
         };
         for customer in story.rules.customers.clone().into_values() {
@@ -156,7 +163,8 @@ impl Story {
             usage_type,
             attributes: Attributes::default(),
         });
-        let legs = self.rules.chain_of(payer).into_iter().map(|payer| {
+        let mut legs = Vec::new();
+        for payer in self.rules.chain_of(payer) {
             let book = self.rules.book_of(&payer).unwrap();
             let terms = self.terms(&payer);
             let runs = self.intervals.get(&payer).map_or(&[][..], Vec::as_slice);
@@ -167,14 +175,15 @@ impl Story {
             assert!(price.unpriced.is_empty());
             let gift = self.state(&payer).purse(Purse::PromoAvailable);
             let (wallet, promo) = after_promo(&price.groups, gift).unwrap();
-            HoldLeg {
+            self.once
+                .insert((payer.clone(), vm.to_owned()), price.one_offs);
+            legs.push(HoldLeg {
                 payer,
                 wallet: wallet.plus(price.one_off).unwrap(),
                 promo,
                 one_off: price.one_off,
-            }
-        });
-        let legs = legs.collect();
+            });
+        }
         let hold = HoldId::from_bits(self.number());
         self.try_apply(&Command::Hold {
             hold,
@@ -187,9 +196,24 @@ impl Story {
     }
 
     fn settle(&mut self, payer: &PayerId, vm: &str, kinds: &[UsageType], at: Timestamp) {
+        let mut one_off = Vec::new();
+        for payer in self.rules.chain_of(payer) {
+            // A job that failed owes no one-off price.
+            let due = self.once.remove(&(payer.clone(), vm.to_owned())).unwrap();
+            if kinds.contains(&UsageType::RunningVm) {
+                one_off.extend(due.iter().map(|one| LineAmount {
+                    payer: payer.clone(),
+                    line: one.line.clone(),
+                    month: month(),
+                    tax_group: one.due.tax_group.clone(),
+                    amount: one.due.gross().unwrap(),
+                }));
+                self.fell_due.entry(payer).or_default().extend(due);
+            }
+        }
         self.apply(&Command::Settle {
             hold: self.holds[vm],
-            one_off: Vec::new(),
+            one_off,
             at,
         });
         for payer in self.rules.chain_of(payer) {
@@ -240,11 +264,10 @@ impl Story {
         let runs = self.intervals.get(payer).map_or(&[][..], Vec::as_slice);
         let terms = self.terms(payer);
         let totals = rate::month(book, &terms, month().period().unwrap(), runs, at).unwrap();
-        let due: Vec<Due> = totals
-            .lines
-            .iter()
-            .map(|line| Due::of(line, &month()))
-            .collect();
+        let lines = totals.lines.iter().map(|line| Due::of(line, &month()));
+        let once = self.fell_due.get(payer).into_iter().flatten();
+        let due = lines.chain(once.map(|one| Due::once(one, &month())));
+        let due = gathered(due.collect()).unwrap();
         let rows = self
             .books
             .accruals
@@ -536,6 +559,8 @@ stories! {
     a_postpaid_month_and_its_payment = "a-postpaid-month-and-its-payment";
     destroyed_one_second_before_a_renewal = "destroyed-one-second-before-a-renewal";
     a_price_raised_mid_hour = "a-price-raised-mid-hour";
+    a_set_up_price_falls_due_with_a_job_that_succeeds =
+        "a-set-up-price-falls-due-with-a-job-that-succeeds";
     half_a_line_is_credited = "half-a-line-is-credited";
     tax_at_top_up_and_a_refund_of_the_rest = "tax-at-top-up-and-a-refund-of-the-rest";
 }
