@@ -150,8 +150,9 @@ pub fn gathered(due: Vec<Due>) -> Result<Vec<Due>, MoneyError> {
     Ok(all)
 }
 
-/// Drafts the invoice from gathered dues: each line's due to the minor unit less what was invoiced of it, gift
-/// credit (`promo`: accrued and not invoiced, by tax group) as an allowance, tax once a group.
+/// Drafts the invoice from gathered dues: each line's due to the minor unit less what was invoiced
+/// of it, gift credit (`promo`: accrued and not invoiced, by tax group) as an allowance, tax once
+/// a group.
 /// None where nothing is left: doing it twice issues nothing.
 pub fn draft(
     currency: Currency,

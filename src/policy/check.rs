@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use crate::policy::books;
@@ -31,18 +32,7 @@ pub fn load_for(
     let mut found = Vec::new();
     let mut rules = RuleSet::default();
     let mut versions = Vec::new();
-    let mut shapes = Vec::new();
-    for (path, text) in files {
-        match toml::from_str::<shape::File>(text) {
-            Ok(file) => shapes.push((path.as_str(), text.as_str(), file)),
-            Err(error) => {
-                let offset = error.span().map_or(0, |span| span.start);
-                let what = error.message().replace('\n', " ");
-                let instead = "see the vocabulary in policies/README.md";
-                faults(path, text, &mut found).at(offset, what, instead);
-            }
-        }
-    }
+    let shapes = parse(files, &mut found);
     for (path, text, file) in &shapes {
         let mut faults = faults(path, text, &mut found);
         file.seller
@@ -86,6 +76,7 @@ pub fn load_for(
             .iter()
             .for_each(|one| wholesale(one.get_ref(), &rules, &mut faults));
     }
+    rules.hash = hash(files);
     found.sort();
     found.dedup();
     if found.is_empty() {
@@ -93,6 +84,38 @@ pub fn load_for(
     } else {
         Err(found)
     }
+}
+
+/// The set's hash: paths and texts in the order of the paths, each with its length.
+fn hash(files: &[(String, String)]) -> [u8; 32] {
+    let mut files: Vec<&(String, String)> = files.iter().collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for part in files.iter().flat_map(|(path, text)| [path, text]) {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// The files that can be read as TOML of the vocabulary, with path and text.
+fn parse<'a>(
+    files: &'a [(String, String)],
+    found: &mut Vec<PolicyFault>,
+) -> Vec<(&'a str, &'a str, shape::File)> {
+    let mut shapes = Vec::new();
+    for (path, text) in files {
+        match toml::from_str::<shape::File>(text) {
+            Ok(file) => shapes.push((path.as_str(), text.as_str(), file)),
+            Err(error) => {
+                let offset = error.span().map_or(0, |span| span.start);
+                let what = error.message().replace('\n', " ");
+                let instead = "see the vocabulary in policies/README.md";
+                faults(path, text, found).at(offset, what, instead);
+            }
+        }
+    }
+    shapes
 }
 
 fn faults<'a>(file: &'a str, text: &'a str, found: &'a mut Vec<PolicyFault>) -> Faults<'a> {
@@ -273,13 +296,7 @@ fn customer(written: &Spanned<shape::Customer>, rules: &mut RuleSet, faults: &mu
         ("postpaid", PayMode::Postpaid),
     ];
     let mode = faults.word(&shape.mode, &modes);
-    let credit_line = shape
-        .credit_line
-        .as_ref()
-        .map_or(Some(Micros::ZERO), |text| {
-            let amount = faults.amount(text, "credit_line")?;
-            charge_to_micros(amount).ok()
-        });
+    let credit_line = credit_line(shape, faults);
     let seller_id = SellerId::from(shape.seller.get_ref().as_str());
     let Some(seller) = rules.sellers.get(&seller_id).cloned() else {
         let what = format!(
@@ -336,6 +353,18 @@ fn customer(written: &Spanned<shape::Customer>, rules: &mut RuleSet, faults: &mu
         let what = format!("customer `{}` is written twice", shape.id);
         faults.at(start, what, "give each customer an id of its own");
     }
+}
+
+fn credit_line(shape: &shape::Customer, faults: &mut Faults<'_>) -> Option<Micros> {
+    let Some(text) = &shape.credit_line else {
+        return Some(Micros::ZERO);
+    };
+    let read = charge_to_micros(faults.amount(text, "credit_line")?);
+    if read.is_err() {
+        let what = format!("credit_line `{}` is out of range", text.get_ref());
+        faults.at(text.span().start, what, "write a smaller amount");
+    }
+    read.ok()
 }
 
 fn owned(

@@ -193,6 +193,8 @@ pub struct RuleSet {
     pub prepaid: BTreeMap<String, PrepaidProfile>,
     /// Who pays for the rest.
     pub rest: ForTheRest,
+    /// SHA-256 over the files it was read from: events name the rules that decided them.
+    pub hash: [u8; 32],
 }
 
 impl RuleSet {

@@ -10,7 +10,7 @@ pub mod month;
 pub mod table;
 pub mod tally;
 
-pub use ahead::{burn_per_hour, cost_ahead};
+pub use ahead::{burn_per_hour, cost_ahead, meter_per_hour};
 pub use hold::{HoldPrice, OneOff, Planned, hold_price};
 pub use month::{GroupTotal, LineTotal, MonthTotals, month};
 

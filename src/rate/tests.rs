@@ -9,7 +9,7 @@ use crate::policy::customer::{PayerTerms, TaxMode, TaxProfile, TaxRate};
 use crate::policy::tariff::{
     Basis, BookVersion, Component, Match, PriceBook, PriceLine, Tier, Unit,
 };
-use crate::rate::{Planned, RateError, cost_ahead, gross_of, hold_price, month};
+use crate::rate::{Planned, RateError, cost_ahead, gross_of, hold_price, meter_per_hour, month};
 use crate::terms::ids::{CsDomainId, ResourceId};
 use crate::terms::money::{Currency, Micros};
 use crate::terms::quantity::UnitMicros;
@@ -351,6 +351,37 @@ fn a_hold_counts_on_no_allowance_no_cap_and_no_cheaper_tier() {
     assert_eq!(price.unpriced, disk);
 }
 
+#[test]
+fn a_meter_shows_the_price_of_the_tier_that_its_line_has_reached() {
+    let mut tiered = line("vcpu", Component::Vcpu, "1");
+    tiered.tiers = vec![
+        Tier {
+            up_to: Some(decimal("10")),
+            price: decimal("1"),
+        },
+        Tier {
+            up_to: None,
+            price: decimal("0.5"),
+        },
+    ];
+    let book = since_ever(vec![tiered]);
+    let attributes = Attributes {
+        vcpus: Some(2),
+        ..Attributes::default()
+    };
+    let at = |kind, hours: i64| {
+        let so_far = |_: &_| UnitMicros::of(1, hours * HOUR).unwrap();
+        let meter = (kind, &attributes);
+        meter_per_hour(&book, &twenty(), meter, so_far, NOVEMBER.start).unwrap()
+    };
+    let running = UsageType::RunningVm;
+    assert_eq!(
+        [at(running, 9), at(running, 10)],
+        [decimal("2.4"), decimal("1.2")]
+    );
+    assert_eq!(at(UsageType::Volume, 0), Decimal::ZERO);
+}
+
 fn any_line() -> impl Strategy<Value = PriceLine> {
     let tiers = prop_oneof![
         (1_i64..5_000_000).prop_map(|price| vec![(None, price)]),
@@ -420,7 +451,8 @@ proptest! {
         let mut accrued = Micros::ZERO;
         for cut in cuts {
             let through = NOVEMBER.start.plus(cut * 1_000);
-            let wallet = month(&book, &twenty(), NOVEMBER, &fleet, through).unwrap().wallet().unwrap();
+            let totals = month(&book, &twenty(), NOVEMBER, &fleet, through).unwrap();
+            let wallet = totals.wallet().unwrap();
             prop_assert!(wallet >= accrued, "the month never gets cheaper as time goes on");
             accrued = accrued.plus(wallet.minus(accrued).unwrap()).unwrap();
         }
@@ -462,7 +494,8 @@ proptest! {
         let now = NOVEMBER.start.plus(at * SECOND);
         let terms = twenty();
         let attributes = Attributes { vcpus: Some(vcpus), ..Attributes::default() };
-        let planned = [Planned { usage_type: UsageType::RunningVm, attributes: attributes.clone() }];
+        let usage_type = UsageType::RunningVm;
+        let planned = [Planned { usage_type, attributes: attributes.clone() }];
         let so_far = month(&book, &terms, NOVEMBER, &fleet, now).unwrap();
         let so_far = |line: &_| so_far.quantity_of(line);
         let held = hold_price(&book, &terms, &planned, so_far, now, HOUR).unwrap().recurring;

@@ -68,111 +68,128 @@ fn a_table_that_does_not_come_out_is_named_by_its_line() {
     assert_eq!((faults.len(), faults[0].line), (1, 4));
 }
 
+const TARIFF: &str = "2026-01-01-standard.toml";
+
+/// File, text in it, what it becomes, the fault, its line.
+const FAULTS: &[(&str, &str, &str, &str, usize)] = &[
+    (
+        TARIFF,
+        "id = \"ram\"",
+        "id = \"tax\"",
+        "`tax` cannot be the id of a line",
+        16,
+    ),
+    (
+        TARIFF,
+        "id = \"ram\"",
+        "id = \"a/b\"",
+        "`a/b` cannot be the id of a line",
+        16,
+    ),
+    (
+        TARIFF,
+        "\"0.0120\"",
+        "\"-0.0120\"",
+        "price `-0.0120` is negative",
+        12,
+    ),
+    (TARIFF, "\"0.0120\"", "\"0,012\"", "is not a decimal", 12),
+    (
+        TARIFF,
+        "\"0.0120\"",
+        "0.012",
+        "invalid type: floating point",
+        12,
+    ),
+    (
+        TARIFF,
+        "currency = \"EUR\"",
+        "currency = \"EUX\"",
+        "currency `EUX` is not known",
+        4,
+    ),
+    (
+        TARIFF,
+        "price = \"0.0120\"",
+        "prize = \"0.0120\"",
+        "unknown field `prize`",
+        12,
+    ),
+    (
+        TARIFF,
+        "component = \"vcpu\"",
+        "component = \"cpu\"",
+        "`cpu` is not one of",
+        11,
+    ),
+    (
+        TARIFF,
+        "id = \"ram\"",
+        "id = \"vcpu\"",
+        "line id `vcpu` stands twice",
+        16,
+    ),
+    (
+        TARIFF,
+        "component = \"ram_gib\"",
+        "component = \"vcpu\"",
+        "price the same thing",
+        16,
+    ),
+    (
+        TARIFF,
+        "component = \"ram_gib\"",
+        "component = \"vcpu\"\nbasis = \"allocated\"",
+        "while running (`vcpu`) and while allocated (`ram`)",
+        16,
+    ),
+    (
+        TARIFF,
+        "Europe/Berlin",
+        "Berlin",
+        "time zone `Berlin` is not known",
+        5,
+    ),
+    (
+        "standard.toml",
+        "\"1h\"",
+        "\"11m\"",
+        "is under 2 renewals and the worst delay",
+        4,
+    ),
+    (
+        "examples.toml",
+        "\"domestic\"",
+        "\"foreign\"",
+        "has no tax profile `foreign`",
+        13,
+    ),
+    (
+        "examples.toml",
+        "book = \"standard\"",
+        "book = \"gold\"",
+        "book `gold` is not known",
+        14,
+    ),
+    (
+        "examples.toml",
+        "domain = \"11",
+        "dom = \"11",
+        "unknown field `dom`",
+        16,
+    ),
+    (
+        "house.toml",
+        "rate = \"0.19\"",
+        "rate = \"19 %\"",
+        "is not a decimal",
+        18,
+    ),
+];
+
 #[test]
 fn every_kind_of_fault_is_named_with_its_file_and_line() {
-    let tariff = "2026-01-01-standard.toml";
-    let table = [
-        (
-            tariff,
-            "\"0.0120\"",
-            "\"-0.0120\"",
-            "price `-0.0120` is negative",
-            12,
-        ),
-        (tariff, "\"0.0120\"", "\"0,012\"", "is not a decimal", 12),
-        (
-            tariff,
-            "\"0.0120\"",
-            "0.012",
-            "invalid type: floating point",
-            12,
-        ),
-        (
-            tariff,
-            "currency = \"EUR\"",
-            "currency = \"EUX\"",
-            "currency `EUX` is not known",
-            4,
-        ),
-        (
-            tariff,
-            "price = \"0.0120\"",
-            "prize = \"0.0120\"",
-            "unknown field `prize`",
-            12,
-        ),
-        (
-            tariff,
-            "component = \"vcpu\"",
-            "component = \"cpu\"",
-            "`cpu` is not one of",
-            11,
-        ),
-        (
-            tariff,
-            "id = \"ram\"",
-            "id = \"vcpu\"",
-            "line id `vcpu` stands twice",
-            16,
-        ),
-        (
-            tariff,
-            "component = \"ram_gib\"",
-            "component = \"vcpu\"",
-            "price the same thing",
-            16,
-        ),
-        (
-            tariff,
-            "component = \"ram_gib\"",
-            "component = \"vcpu\"\nbasis = \"allocated\"",
-            "while running (`vcpu`) and while allocated (`ram`)",
-            16,
-        ),
-        (
-            tariff,
-            "Europe/Berlin",
-            "Berlin",
-            "time zone `Berlin` is not known",
-            5,
-        ),
-        (
-            "standard.toml",
-            "\"1h\"",
-            "\"11m\"",
-            "is under 2 renewals and the worst delay",
-            4,
-        ),
-        (
-            "examples.toml",
-            "\"domestic\"",
-            "\"foreign\"",
-            "has no tax profile `foreign`",
-            13,
-        ),
-        (
-            "examples.toml",
-            "book = \"standard\"",
-            "book = \"gold\"",
-            "book `gold` is not known",
-            14,
-        ),
-        (
-            "examples.toml",
-            "domain = \"11",
-            "dom = \"11",
-            "unknown field `dom`",
-            16,
-        ),
-        (
-            "house.toml",
-            "rate = \"0.19\"",
-            "rate = \"19 %\"",
-            "is not a decimal",
-            18,
-        ),
-    ];
-    for (file, from, to, what, line) in table {
+    for &(file, from, to, what, line) in FAULTS {
         let faults = spoiled(file, from, to);
         let found = faults.iter().any(|fault| {
             fault.file.ends_with(file) && fault.line == line && fault.what.contains(what)
