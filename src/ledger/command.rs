@@ -483,26 +483,3 @@ pub enum Command {
         at: Timestamp,
     },
 }
-
-/// What a command reads before it decides.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Touches {
-    /// The command's name.
-    pub name: String,
-    /// Payers named in it; those of its holds come on top.
-    pub payers: Vec<PayerId>,
-    /// Holds.
-    pub holds: Vec<HoldId>,
-    /// Accrual rows of these payers and months.
-    pub accruals: Vec<(PayerId, BillingMonth)>,
-    /// Payers whose open items and allocations are read.
-    pub items_of: Vec<PayerId>,
-    /// Payers whose allocations may be taken back.
-    pub allocations_of: Vec<PayerId>,
-    /// Number series, of whichever seller.
-    pub series: Vec<String>,
-    /// Documents.
-    pub documents: Vec<DocumentId>,
-    /// Commands whose transfers are read.
-    pub transfers_of: Vec<TransferId>,
-}

@@ -4,8 +4,8 @@
 //! after the other, and lets each one's [`Effects`] flow back, so that a later command of the
 //! same group sees what an earlier one did. Tests use it as books in memory.
 
-use super::command::Touches;
 use super::records::{Accrual, AccrualKey, Allocation, Document, Hold, Item, PayerState, Transfer};
+use super::touches::Touches;
 use crate::terms::ids::{DocumentId, HoldId, PayerId, SellerId, TransferId};
 use std::collections::BTreeMap;
 

@@ -1,9 +1,32 @@
 //! Pure: a command's name, and what has to be read before it can be decided.
 
-use super::command::{Command, LineAmount, Paper, ReceiptStep, Renew, RetentionStep, Touches};
-use crate::terms::ids::{PayerId, TransferId};
+use super::command::{Command, LineAmount, Paper, ReceiptStep, Renew, RetentionStep};
+use crate::terms::ids::{DocumentId, HoldId, PayerId, TransferId};
 use crate::terms::time::{BillingMonth, Timestamp};
 use sha2::{Digest, Sha256};
+
+/// What a command reads before it decides.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Touches {
+    /// The command's name.
+    pub name: String,
+    /// Payers named in it; those of its holds come on top.
+    pub payers: Vec<PayerId>,
+    /// Holds.
+    pub holds: Vec<HoldId>,
+    /// Accrual rows of these payers and months.
+    pub accruals: Vec<(PayerId, BillingMonth)>,
+    /// Payers whose open items and allocations are read.
+    pub items_of: Vec<PayerId>,
+    /// Payers whose allocations may be taken back.
+    pub allocations_of: Vec<PayerId>,
+    /// Number series, of whichever seller.
+    pub series: Vec<String>,
+    /// Documents.
+    pub documents: Vec<DocumentId>,
+    /// Commands whose transfers are read.
+    pub transfers_of: Vec<TransferId>,
+}
 
 impl Command {
     /// The name that its cause gives it: applied twice under one name is applied once.

@@ -141,6 +141,11 @@ impl BillingMonth {
             zone: zone.to_owned(),
         })
     }
+    /// The name of its time zone.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        &self.zone
+    }
     /// Its two instants. Refuses an unknown zone.
     pub fn period(&self) -> Result<Period, MonthError> {
         Ok(Period {

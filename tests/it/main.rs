@@ -1,3 +1,7 @@
 //! The one integration binary: a module per promise.
 mod worked_examples;
 mod policies;
+
+mod ledger_events;
+mod store;
+mod store_crash;

@@ -68,7 +68,7 @@ fn admit(state: &PayerState, leg: &HoldLeg) -> Result<(), LedgerRefusal> {
         });
     }
     // A call that raises nothing from the wallet needs no money, whatever the wallet stands at.
-    if !short_by.is_zero() && !(leg.wallet.is_zero() && missing.is_zero()) {
+    if !short_by.is_zero() && !leg.wallet.is_zero() {
         return Err(LedgerRefusal::NotEnough {
             payer,
             price,

@@ -479,10 +479,10 @@ proptest! {
                 step => step,
             };
             let Some(command) = command_of(step, index, &mut total, &books) else { continue };
-            if let Ok(effects) = books.try_to(&command) {
-                if let (Step::TopUp(amount), false) = (step, effects.already_done) {
-                    paid += amount;
-                }
+            if let Ok(effects) = books.try_to(&command)
+                && let (Step::TopUp(amount), false) = (step, effects.already_done)
+            {
+                paid += amount;
             }
             let state = books.state();
             let promised = state.purse(Purse::Held).plus(state.purse(Purse::Accrued)).unwrap();

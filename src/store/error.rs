@@ -1,0 +1,48 @@
+//! Edge: what can go wrong with a store, in words that say what to do.
+
+use crate::ledger::LedgerRefusal;
+
+/// Why a work was not done. Whatever it says, nothing of the work was written, but for
+/// [`StoreError::Lost`], after which the same work may be sent again: it is applied once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The books said no.
+    #[error(transparent)]
+    Refused(#[from] LedgerRefusal),
+    /// Too many works wait, or another process holds the file.
+    #[error("the store has too much to do; try again in a moment")]
+    Busy,
+    /// The disk is full.
+    #[error("no room is left for `{0}`: free space on its disk; nothing was half-written")]
+    Full(String),
+    /// The outcome is not known, or the store cannot be reached.
+    #[error("the store did not answer: {0}")]
+    Lost(String),
+    /// The file is not what it should be.
+    #[error("the store's file is damaged: {0}; restore it from a backup")]
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// The fault behind an error of the database file.
+    pub(super) fn of(file: &str, error: &sqlx::Error) -> Self {
+        let code = match error {
+            sqlx::Error::Database(inner) => inner.code().map(|code| code.into_owned()),
+            _ => None,
+        };
+        let primary = code
+            .and_then(|code| code.parse::<i64>().ok())
+            .map(|code| code & 0xff);
+        match primary {
+            Some(5 | 6) => Self::Busy,
+            Some(13) => Self::Full(file.to_owned()),
+            Some(11 | 26) => Self::Corrupt(format!("{file}: {error}")),
+            _ => Self::Lost(format!("{file}: {error}")),
+        }
+    }
+
+    /// A row that cannot be read back.
+    pub(super) fn row(what: &str, found: &str) -> Self {
+        Self::Corrupt(format!("{what} cannot be `{found}`"))
+    }
+}

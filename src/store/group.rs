@@ -1,0 +1,428 @@
+//! Edge: one group of works in one transaction: load, decide, store, and one sync for all.
+//!
+//! The rows of all works are loaded in a few statements, each work is decided in memory on what
+//! the ones before it left, and everything is written back in bulk. A refused work leaves nothing
+//! and disturbs no other.
+
+use super::error::StoreError;
+use super::work::{Done, IntentChange, IntervalChange, Work};
+use super::{from_row, sql, to_row};
+use crate::ledger::records::Account;
+use crate::ledger::touches::Touches;
+use crate::ledger::verify::chain;
+use crate::ledger::{Command, Effects, LedgerRefusal, Loaded, decide};
+use crate::terms::ids::PayerId;
+use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) type Outcome = Result<Done, LedgerRefusal>;
+
+/// Does the works in one transaction. An error means that none was done.
+pub(super) async fn run(
+    connection: &mut SqliteConnection,
+    file: &str,
+    works: &[&Work],
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut group = Group { connection, file };
+    group.execute("BEGIN IMMEDIATE").await?;
+    let outcome = match group.serve(works).await {
+        Ok(outcomes) => group.execute("COMMIT").await.map(|()| outcomes),
+        Err(fault) => Err(fault),
+    };
+    if outcome.is_err() {
+        // Where the database rolled back by itself there is nothing left to roll back.
+        let _ = group.execute("ROLLBACK").await;
+    }
+    outcome
+}
+
+struct Group<'a> {
+    connection: &'a mut SqliteConnection,
+    file: &'a str,
+}
+
+impl Group<'_> {
+    async fn execute(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        let done = sqlx::query(statement).execute(&mut *self.connection).await;
+        done.map(drop)
+            .map_err(|error| StoreError::of(self.file, &error))
+    }
+
+    async fn bulk(&mut self, statement: &'static str, rows: Vec<Value>) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let text = Value::Array(rows).to_string();
+        let done = sqlx::query(statement)
+            .bind(text)
+            .execute(&mut *self.connection)
+            .await;
+        done.map(drop)
+            .map_err(|error| StoreError::of(self.file, &error))
+    }
+
+    async fn rows<T>(
+        &mut self,
+        statement: &'static str,
+        keys: Vec<Value>,
+        read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let text = Value::Array(keys).to_string();
+        let rows = sqlx::query(statement)
+            .bind(text)
+            .fetch_all(&mut *self.connection)
+            .await
+            .map_err(|error| StoreError::of(self.file, &error))?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn serve(&mut self, works: &[&Work]) -> Result<Vec<Outcome>, StoreError> {
+        let commands: Vec<&Command> = works.iter().filter_map(|w| w.command.as_ref()).collect();
+        let mut loaded = self.load(&commands).await?;
+        let mut outcomes = Vec::with_capacity(works.len());
+        for work in works {
+            let outcome = match &work.command {
+                None => Ok(Done::default()),
+                Some(command) => decide(command, &loaded).map(|effects| Done { effects }),
+            };
+            if let Ok(done) = &outcome
+                && work.command.is_some()
+            {
+                loaded.absorb(&done.effects);
+            }
+            outcomes.push(outcome);
+        }
+        self.save_books(works, &outcomes).await?;
+        let passed = works.iter().zip(&outcomes).filter(|(_, o)| o.is_ok());
+        let passed: Vec<&Work> = passed.map(|(work, _)| *work).collect();
+        self.save_rest(&passed).await?;
+        Ok(outcomes)
+    }
+
+    /// First what is found by the commands' own names, then what those rows name.
+    async fn load(&mut self, commands: &[&Command]) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded::default();
+        let mut touches = Touches::default();
+        let mut names = Vec::new();
+        for command in commands {
+            let mut one = command.touches();
+            names.push(Value::String(std::mem::take(&mut one.name)));
+            touches.join(one);
+        }
+        let done = |row: &SqliteRow| {
+            let f = from_row::Fields(row);
+            Ok((f.text("name")?, digest(&f.text("digest")?)?))
+        };
+        loaded.done = self
+            .rows(sql::DONE, names, done)
+            .await?
+            .into_iter()
+            .collect();
+        let ids = texts(&touches.holds);
+        for hold in self.rows(sql::HOLDS, ids, from_row::hold).await? {
+            touches.payers.push(hold.payer.clone());
+            loaded.holds.entry(hold.id).or_default().push(hold);
+        }
+        self.load_past(&mut touches, &mut loaded).await?;
+        let payers: BTreeSet<&PayerId> = touches.payers.iter().collect();
+        for state in self
+            .rows(sql::PAYERS, texts(payers), from_row::payer)
+            .await?
+        {
+            loaded.payers.insert(state.payer.clone(), state);
+        }
+        self.load_papers(&touches, &mut loaded).await?;
+        Ok(loaded)
+    }
+
+    /// The transfers of commands that are to be reversed, and whose money they moved.
+    async fn load_past(
+        &mut self,
+        touches: &mut Touches,
+        loaded: &mut Loaded,
+    ) -> Result<(), StoreError> {
+        let read = |row: &SqliteRow| {
+            let name = from_row::Fields(row).text("command")?;
+            Ok((name, from_row::transfer(row)?))
+        };
+        let names = texts(&touches.transfers_of);
+        for (name, row) in self.rows(sql::TRANSFERS_OF, names, read).await? {
+            for account in [&row.debit, &row.credit] {
+                if let Account::Payer(payer, _) = account {
+                    touches.payers.push(payer.clone());
+                    touches.items_of.push(payer.clone());
+                    touches.allocations_of.push(payer.clone());
+                }
+            }
+            loaded.transfers.entry(name.into()).or_default().push(row);
+        }
+        Ok(())
+    }
+
+    async fn load_papers(
+        &mut self,
+        touches: &Touches,
+        loaded: &mut Loaded,
+    ) -> Result<(), StoreError> {
+        let pairs: BTreeSet<(&PayerId, String)> = touches
+            .accruals
+            .iter()
+            .map(|(payer, month)| (payer, month.to_string()))
+            .collect();
+        let keys = pairs.iter().map(|(p, m)| json!([p.as_str(), m])).collect();
+        for row in self.rows(sql::ACCRUALS, keys, from_row::accrual).await? {
+            loaded.accruals.insert(row.key(), row);
+        }
+        let mut items = self
+            .rows(sql::ITEMS_OPEN, texts(&touches.items_of), from_row::item)
+            .await?;
+        let reopen = texts(&touches.allocations_of);
+        items.extend(
+            self.rows(sql::ITEMS_ALL, reopen.clone(), from_row::item)
+                .await?,
+        );
+        for item in items {
+            let key = (item.payer.clone(), item.id.clone());
+            loaded.items.insert(key, item);
+        }
+        for row in self
+            .rows(sql::ALLOCATIONS, reopen, from_row::allocation)
+            .await?
+        {
+            let rows = loaded.allocations.entry(row.payer.clone()).or_default();
+            rows.push(row);
+        }
+        let ids = texts(&touches.documents);
+        for paper in self.rows(sql::DOCUMENTS, ids, from_row::document).await? {
+            loaded.documents.insert(paper.id, paper);
+        }
+        let read = |row: &SqliteRow| {
+            let f = from_row::Fields(row);
+            let key = (f.text("seller")?.into(), f.text("series")?);
+            Ok((key, f.number("number")?))
+        };
+        let series = texts(&touches.series);
+        loaded.series = self
+            .rows(sql::SERIES, series, read)
+            .await?
+            .into_iter()
+            .collect();
+        Ok(())
+    }
+
+    async fn save_books(
+        &mut self,
+        works: &[&Work],
+        outcomes: &[Outcome],
+    ) -> Result<(), StoreError> {
+        let mut done = Vec::new();
+        let mut effects: Vec<&Effects> = Vec::new();
+        for (work, outcome) in works.iter().zip(outcomes) {
+            if let (Some(command), Ok(Done { effects: one })) = (&work.command, outcome)
+                && !one.already_done
+            {
+                let digest = to_row::hex(&one.digest);
+                done.push(json!([one.name, digest, kept_body(command)]));
+                effects.push(one);
+            }
+        }
+        if effects.is_empty() {
+            return Ok(());
+        }
+        self.bulk(sql::PUT_DONE, done).await?;
+        self.save_transfers(&effects).await?;
+        let payers = last(&effects, |e| &e.payers, |row| row.payer.clone());
+        self.bulk(sql::PUT_PAYERS, payers.map(to_row::payer))
+            .await?;
+        let holds = last(&effects, |e| &e.holds, |row| (row.id, row.payer.clone()));
+        self.bulk(sql::PUT_HOLDS, holds.map(to_row::hold)).await?;
+        let accruals = last(&effects, |e| &e.accruals, |row| row.key());
+        self.bulk(sql::PUT_ACCRUALS, accruals.map(to_row::accrual))
+            .await?;
+        let items = last(
+            &effects,
+            |e| &e.items,
+            |row| (row.payer.clone(), row.id.clone()),
+        );
+        self.bulk(sql::PUT_ITEMS, items.map(to_row::item)).await?;
+        let allocations = effects.iter().flat_map(|e| &e.allocations);
+        let allocations = allocations.map(to_row::allocation).collect();
+        self.bulk(sql::PUT_ALLOCATIONS, allocations).await?;
+        let papers = effects.iter().filter_map(|e| e.document.as_ref());
+        self.bulk(sql::PUT_DOCUMENTS, papers.map(to_row::document).collect())
+            .await
+    }
+
+    async fn save_transfers(&mut self, effects: &[&Effects]) -> Result<(), StoreError> {
+        let last = sqlx::query(sql::LAST)
+            .fetch_optional(&mut *self.connection)
+            .await
+            .map_err(|error| StoreError::of(self.file, &error))?;
+        let (mut seq, mut hash) = match &last {
+            None => (0, [0; 32]),
+            Some(row) => {
+                let f = from_row::Fields(row);
+                (f.number("seq")?, digest(&f.text("hash")?)?)
+            }
+        };
+        let mut rows = Vec::new();
+        for row in effects.iter().flat_map(|e| &e.transfers) {
+            seq += 1;
+            hash = chain(hash, row);
+            rows.push(to_row::transfer(seq, row, &hash));
+        }
+        self.bulk(sql::PUT_TRANSFERS, rows).await
+    }
+
+    async fn save_rest(&mut self, works: &[&Work]) -> Result<(), StoreError> {
+        let mut run = Run::default();
+        for change in works.iter().flat_map(|work| &work.intents) {
+            let (statement, id, row) = intent_row(change);
+            if let Some((statement, rows)) = run.push(statement, id, row) {
+                self.bulk(statement, rows).await?;
+            }
+        }
+        for change in works.iter().flat_map(|work| &work.intervals) {
+            let (statement, id, row) = interval_row(change);
+            if let Some((statement, rows)) = run.push(statement, id, row) {
+                self.bulk(statement, rows).await?;
+            }
+        }
+        self.bulk(run.statement, run.rows).await?;
+        let notices = works.iter().flat_map(|work| &work.notices);
+        self.bulk(sql::PUT_NOTICES, notices.map(to_row::notice).collect())
+            .await?;
+        let meta = works.iter().flat_map(|work| &work.meta);
+        let meta = meta.map(|(key, value)| json!([key, value])).collect();
+        self.bulk(sql::PUT_META, meta).await
+    }
+}
+
+/// Changes of one kind in a row, no id twice: they can go out in one statement.
+#[derive(Default)]
+struct Run {
+    statement: &'static str,
+    ids: BTreeSet<String>,
+    rows: Vec<Value>,
+}
+
+impl Run {
+    /// Takes a change in; what has to go out before it comes back.
+    fn push(
+        &mut self,
+        statement: &'static str,
+        id: String,
+        row: Value,
+    ) -> Option<(&'static str, Vec<Value>)> {
+        let breaks = self.statement != statement || self.ids.contains(&id);
+        let before = breaks.then(|| (self.statement, std::mem::take(&mut self.rows)));
+        if breaks {
+            self.ids.clear();
+        }
+        self.statement = statement;
+        self.ids.insert(id);
+        self.rows.push(row);
+        before
+    }
+}
+
+fn intent_row(change: &IntentChange) -> (&'static str, String, Value) {
+    match change {
+        IntentChange::Insert(row) => (sql::PUT_INTENTS, row.call.to_string(), to_row::intent(row)),
+        IntentChange::Update {
+            call,
+            status,
+            job,
+            resource,
+            answered,
+            updated,
+            note,
+        } => {
+            let row = json!([
+                call.to_string(),
+                status.name(),
+                job.as_ref().map(ToString::to_string),
+                resource.as_ref().map(ToString::to_string),
+                answered.map(|at| at.micros()),
+                updated.micros(),
+                note,
+            ]);
+            (sql::CHANGE_INTENTS, call.to_string(), row)
+        }
+    }
+}
+
+fn interval_row(change: &IntervalChange) -> (&'static str, String, Value) {
+    match change {
+        IntervalChange::Insert(row) => (
+            sql::PUT_INTERVALS,
+            row.id.to_string(),
+            to_row::interval(row),
+        ),
+        IntervalChange::Replace(row) => (
+            sql::REPLACE_INTERVALS,
+            row.id.to_string(),
+            to_row::interval(row),
+        ),
+        IntervalChange::End { id, border } => {
+            let source = to_row::source(border.source);
+            let row = json!([id.to_string(), border.at.micros(), source]);
+            (sql::END_INTERVALS, id.to_string(), row)
+        }
+    }
+}
+
+/// What is kept of a command beside its effects: all of a rare one, nothing of the hot ones.
+fn kept_body(command: &Command) -> Option<String> {
+    match command {
+        Command::Hold { .. }
+        | Command::GiveBack { .. }
+        | Command::Settle { .. }
+        | Command::Renew(_)
+        | Command::RenewAll(_)
+        | Command::Issue(_) => None,
+        other => Some(format!("{other:?}")),
+    }
+}
+
+/// The last form of each row, by its key.
+struct Last<'a, K, T>(BTreeMap<K, &'a T>);
+
+fn last<'a, K: Ord, T>(
+    effects: &[&'a Effects],
+    rows: impl Fn(&'a Effects) -> &'a Vec<T>,
+    key: impl Fn(&T) -> K,
+) -> Last<'a, K, T> {
+    let all = effects.iter().flat_map(|one| rows(one));
+    Last(all.map(|row| (key(row), row)).collect())
+}
+
+impl<K, T> Last<'_, K, T> {
+    fn map(self, to: impl Fn(&T) -> Value) -> Vec<Value> {
+        self.0.into_values().map(to).collect()
+    }
+}
+
+fn texts<T: ToString>(ids: impl IntoIterator<Item = T>) -> Vec<Value> {
+    ids.into_iter()
+        .map(|id| Value::String(id.to_string()))
+        .collect()
+}
+
+/// 32 bytes from their 64 hexadecimal digits.
+pub(super) fn digest(text: &str) -> Result<[u8; 32], StoreError> {
+    let fault = || StoreError::row("a hash", text);
+    let mut out = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(fault());
+    }
+    for (index, byte) in out.iter_mut().enumerate() {
+        let pair = text.get(index * 2..index * 2 + 2).ok_or_else(fault)?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| fault())?;
+    }
+    Ok(out)
+}

@@ -1,0 +1,80 @@
+//! Edge: how the two files are opened, and brought to the newest form.
+
+use super::error::StoreError;
+use sqlx::ConnectOptions as _;
+use sqlx::Row as _;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use std::path::Path;
+use std::time::Duration;
+
+/// Steps of `ledger.db`, oldest first.
+pub(super) const LEDGER_STEPS: [&str; 1] = [include_str!(
+    "../../migrations/sqlite/ledger/0001_books.sql"
+)];
+/// Steps of `facts.db`, oldest first.
+pub(super) const FACTS_STEPS: [&str; 1] =
+    [include_str!("../../migrations/sqlite/facts/0001_facts.sql")];
+
+/// How a file is opened: WAL, and a sync per commit where `full`.
+pub(super) fn options(path: &Path, full: bool) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(if full {
+            SqliteSynchronous::Full
+        } else {
+            SqliteSynchronous::Normal
+        })
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("wal_autocheckpoint", if full { "0" } else { "1000" })
+        .disable_statement_logging()
+}
+
+/// Opens the file for writing and brings it to the newest form.
+pub(super) async fn migrated(
+    options: &SqliteConnectOptions,
+    file: &str,
+    steps: &[&'static str],
+) -> Result<SqliteConnection, StoreError> {
+    let fault = |error: sqlx::Error| StoreError::of(file, &error);
+    let mut connection = options.connect().await.map_err(fault)?;
+    let row = sqlx::query("PRAGMA user_version")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(fault)?;
+    let at: i64 = row.try_get(0).map_err(fault)?;
+    let at = usize::try_from(at).unwrap_or(0);
+    if at > steps.len() {
+        return Err(StoreError::Corrupt(format!(
+            "{file} has form {at}, this program knows {}: use the newer program",
+            steps.len()
+        )));
+    }
+    for (index, step) in steps.iter().enumerate().skip(at) {
+        let text = format!(
+            "BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {};\nCOMMIT;",
+            index + 1
+        );
+        // The text is ours: a step that is built in, and its number.
+        let step = sqlx::raw_sql(sqlx::AssertSqlSafe(text));
+        step.execute(&mut connection).await.map_err(fault)?;
+    }
+    Ok(connection)
+}
+
+/// Connections that read beside the writer and never hold it up.
+pub(super) async fn readers(
+    options: &SqliteConnectOptions,
+    file: &str,
+) -> Result<SqlitePool, StoreError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(Duration::from_secs(5));
+    pool.connect_with(options.clone().read_only(true).create_if_missing(false))
+        .await
+        .map_err(|error| StoreError::of(file, &error))
+}
