@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
@@ -213,6 +214,10 @@ fn tax(
             None => Some(Timestamp::from_micros(i64::MIN)),
         };
         if let (Some(rate), Some(from)) = (faults.amount(&shape.rate, "rate"), from) {
+            if rate > Decimal::ONE {
+                let what = format!("rate `{}` is over 100 %", shape.rate.get_ref());
+                faults.at(shape.rate.span().start, what, "write \"0.19\" for 19 %");
+            }
             let rates = &mut profiles.entry(shape.profile.clone()).or_default().rates;
             if rates
                 .iter()

@@ -73,6 +73,13 @@ const TARIFF: &str = "2026-01-01-standard.toml";
 /// File, text in it, what it becomes, the fault, its line.
 const FAULTS: &[(&str, &str, &str, &str, usize)] = &[
     (
+        "house.toml",
+        "\"0.19\"",
+        "\"19\"",
+        "rate `19` is over 100 %",
+        18,
+    ),
+    (
         TARIFF,
         "id = \"ram\"",
         "id = \"tax\"",
