@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use crate::ledger::command::{Issue, Paper, RevenueAmount, TaxAmount};
 use crate::policy::customer::TaxMode;
-use crate::rate::LineTotal;
+use crate::rate::{LineTotal, OneOff};
 use crate::terms::ids::{PayerId, PriceLineId};
 use crate::terms::money::{Currency, Micros, MoneyError, to_minor_unit};
 use crate::terms::time::{BillingMonth, Timestamp};
@@ -46,6 +46,23 @@ impl Due {
             rate: total.rate,
             quantity: total.shown,
             net: total.net,
+        }
+    }
+}
+
+impl Due {
+    /// A one-off price that fell due in a month.
+    #[must_use]
+    pub fn once(one: &OneOff, month: &BillingMonth) -> Self {
+        Self {
+            line: one.line.clone(),
+            month: month.clone(),
+            text: one.text.clone(),
+            class: one.class.clone(),
+            tax_group: one.due.tax_group.clone(),
+            rate: one.rate,
+            quantity: Decimal::from(one.count),
+            net: one.due.net,
         }
     }
 }
@@ -112,8 +129,30 @@ pub struct Invoiced {
     pub net: Micros,
 }
 
-/// Drafts the invoice: each line's due to the minor unit less what was invoiced of it, gift
-/// credit (`promo`: accrued and not invoiced, by tax group) as an allowance, tax once a group.
+/// One entry for each line, month and tax group, quantities and nets added up: what several
+/// causes (two set-ups in one month) come to is one line of the document.
+pub fn gathered(due: Vec<Due>) -> Result<Vec<Due>, MoneyError> {
+    let mut all: Vec<Due> = Vec::new();
+    for one in due {
+        let same = |old: &&mut Due| {
+            old.line == one.line && old.month == one.month && old.tax_group == one.tax_group
+        };
+        match all.iter_mut().find(same) {
+            Some(old) => {
+                let net = old.net.checked_add(one.net);
+                let quantity = old.quantity.checked_add(one.quantity);
+                old.net = net.ok_or(MoneyError::Overflow)?;
+                old.quantity = quantity.ok_or(MoneyError::Overflow)?;
+            }
+            None => all.push(one),
+        }
+    }
+    Ok(all)
+}
+
+/// Drafts the invoice from gathered dues: each line's due to the minor unit less what was invoiced
+/// of it, gift credit (`promo`: accrued and not invoiced, by tax group) as an allowance, tax once
+/// a group.
 /// None where nothing is left: doing it twice issues nothing.
 pub fn draft(
     currency: Currency,

@@ -4,3 +4,6 @@
 pub mod credit_note;
 pub mod invoice;
 pub mod statement;
+
+#[cfg(test)]
+mod tests;

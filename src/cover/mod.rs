@@ -2,8 +2,15 @@
 //!
 //! `rate` gives amounts and `ledger` applies them; the files here decide which, and when.
 
+#[allow(
+    clippy::module_inception,
+    reason = "the file about the cover in the room about covers"
+)]
 pub mod cover;
 pub mod forecast;
 pub mod ladder;
 pub mod settle;
 pub mod line;
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,11 @@ fn line(
             "write the id of an offering of the cloud",
         );
     }
+    if line.id.contains('/') || line.id == "tax" || line.id.is_empty() {
+        let what = format!("`{}` cannot be the id of a line", line.id);
+        let instead = "write a word without `/`; `tax` is taken by the tax of a group";
+        faults.at(start, what, instead);
+    }
     let component = component?;
     let basis = basis?;
     if !component.is_of_vm() && basis != Basis::Allocated {

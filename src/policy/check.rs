@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
 use toml::Spanned;
 
 use crate::policy::books;
@@ -31,18 +33,7 @@ pub fn load_for(
     let mut found = Vec::new();
     let mut rules = RuleSet::default();
     let mut versions = Vec::new();
-    let mut shapes = Vec::new();
-    for (path, text) in files {
-        match toml::from_str::<shape::File>(text) {
-            Ok(file) => shapes.push((path.as_str(), text.as_str(), file)),
-            Err(error) => {
-                let offset = error.span().map_or(0, |span| span.start);
-                let what = error.message().replace('\n', " ");
-                let instead = "see the vocabulary in policies/README.md";
-                faults(path, text, &mut found).at(offset, what, instead);
-            }
-        }
-    }
+    let shapes = parse(files, &mut found);
     for (path, text, file) in &shapes {
         let mut faults = faults(path, text, &mut found);
         file.seller
@@ -80,6 +71,13 @@ pub fn load_for(
             .iter()
             .for_each(|one| customer(one, &mut rules, &mut faults));
     }
+    for (path, text, file) in &shapes {
+        let mut faults = faults(path, text, &mut found);
+        file.seller
+            .iter()
+            .for_each(|one| wholesale(one.get_ref(), &rules, &mut faults));
+    }
+    rules.hash = hash(files);
     found.sort();
     found.dedup();
     if found.is_empty() {
@@ -87,6 +85,38 @@ pub fn load_for(
     } else {
         Err(found)
     }
+}
+
+/// The set's hash: paths and texts in the order of the paths, each with its length.
+fn hash(files: &[(String, String)]) -> [u8; 32] {
+    let mut files: Vec<&(String, String)> = files.iter().collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for part in files.iter().flat_map(|(path, text)| [path, text]) {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// The files that can be read as TOML of the vocabulary, with path and text.
+fn parse<'a>(
+    files: &'a [(String, String)],
+    found: &mut Vec<PolicyFault>,
+) -> Vec<(&'a str, &'a str, shape::File)> {
+    let mut shapes = Vec::new();
+    for (path, text) in files {
+        match toml::from_str::<shape::File>(text) {
+            Ok(file) => shapes.push((path.as_str(), text.as_str(), file)),
+            Err(error) => {
+                let offset = error.span().map_or(0, |span| span.start);
+                let what = error.message().replace('\n', " ");
+                let instead = "see the vocabulary in policies/README.md";
+                faults(path, text, found).at(offset, what, instead);
+            }
+        }
+    }
+    shapes
 }
 
 fn faults<'a>(file: &'a str, text: &'a str, found: &'a mut Vec<PolicyFault>) -> Faults<'a> {
@@ -130,10 +160,44 @@ fn seller(written: &Spanned<shape::Seller>, rules: &mut RuleSet, faults: &mut Fa
         series: shape.invoice_series.clone(),
         payment_days: shape.payment_days,
         top_up_url: shape.top_up_url.clone(),
+        wholesale: shape
+            .wholesale
+            .as_ref()
+            .map(|id| PayerId::from(id.get_ref().as_str())),
     };
     if rules.sellers.insert(id, seller).is_some() {
         let what = format!("seller `{}` is written twice", shape.id);
         faults.at(start, what, "give each seller an id of its own");
+    }
+}
+
+/// A reseller's wholesale wallet is a customer of somebody else, and nobody sells to himself.
+fn wholesale(shape: &shape::Seller, rules: &RuleSet, faults: &mut Faults<'_>) {
+    let Some(written) = &shape.wholesale else {
+        return;
+    };
+    let start = written.span().start;
+    let id = PayerId::from(written.get_ref().as_str());
+    if !rules.customers.contains_key(&id) {
+        let what = format!("wholesale wallet `{id}` is not a customer");
+        faults.at(
+            start,
+            what,
+            "write the id of a [[customer]] of the supplier",
+        );
+        return;
+    }
+    let own = |payer: &PayerId| {
+        let customer = rules.customers.get(payer);
+        customer.is_some_and(|customer| customer.seller.as_str() == shape.id)
+    };
+    if rules.chain_of(&id).iter().any(own) {
+        let what = format!("seller `{}` sells to himself through `{id}`", shape.id);
+        faults.at(
+            start,
+            what,
+            "let the chain end at a seller without `wholesale`",
+        );
     }
 }
 
@@ -150,6 +214,10 @@ fn tax(
             None => Some(Timestamp::from_micros(i64::MIN)),
         };
         if let (Some(rate), Some(from)) = (faults.amount(&shape.rate, "rate"), from) {
+            if rate > Decimal::ONE {
+                let what = format!("rate `{}` is over 100 %", shape.rate.get_ref());
+                faults.at(shape.rate.span().start, what, "write \"0.19\" for 19 %");
+            }
             let rates = &mut profiles.entry(shape.profile.clone()).or_default().rates;
             if rates
                 .iter()
@@ -233,13 +301,7 @@ fn customer(written: &Spanned<shape::Customer>, rules: &mut RuleSet, faults: &mu
         ("postpaid", PayMode::Postpaid),
     ];
     let mode = faults.word(&shape.mode, &modes);
-    let credit_line = shape
-        .credit_line
-        .as_ref()
-        .map_or(Some(Micros::ZERO), |text| {
-            let amount = faults.amount(text, "credit_line")?;
-            charge_to_micros(amount).ok()
-        });
+    let credit_line = credit_line(shape, faults);
     let seller_id = SellerId::from(shape.seller.get_ref().as_str());
     let Some(seller) = rules.sellers.get(&seller_id).cloned() else {
         let what = format!(
@@ -296,6 +358,18 @@ fn customer(written: &Spanned<shape::Customer>, rules: &mut RuleSet, faults: &mu
         let what = format!("customer `{}` is written twice", shape.id);
         faults.at(start, what, "give each customer an id of its own");
     }
+}
+
+fn credit_line(shape: &shape::Customer, faults: &mut Faults<'_>) -> Option<Micros> {
+    let Some(text) = &shape.credit_line else {
+        return Some(Micros::ZERO);
+    };
+    let read = charge_to_micros(faults.amount(text, "credit_line")?);
+    if read.is_err() {
+        let what = format!("credit_line `{}` is out of range", text.get_ref());
+        faults.at(text.span().start, what, "write a smaller amount");
+    }
+    read.ok()
 }
 
 fn owned(

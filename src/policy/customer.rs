@@ -82,6 +82,8 @@ pub struct Seller {
     pub payment_days: i64,
     /// Where customers top up.
     pub top_up_url: String,
+    /// A reseller's own side in his supplier's books: his wholesale wallet.
+    pub wholesale: Option<PayerId>,
 }
 
 /// What a customer owns in CloudStack.
@@ -191,6 +193,8 @@ pub struct RuleSet {
     pub prepaid: BTreeMap<String, PrepaidProfile>,
     /// Who pays for the rest.
     pub rest: ForTheRest,
+    /// SHA-256 over the files it was read from: events name the rules that decided them.
+    pub hash: [u8; 32],
 }
 
 impl RuleSet {
@@ -231,6 +235,25 @@ impl RuleSet {
             .filter(|(_, owned)| owned.subject == *subject && owned.from <= at)
             .max_by_key(|(_, owned)| owned.from)
             .map(|(customer, _)| customer.id.clone())
+    }
+
+    /// The payer and, where his seller is a reseller, the wholesale wallets above him, nearest
+    /// first: a hold takes a leg of each or none.
+    #[must_use]
+    pub fn chain_of(&self, payer: &PayerId) -> Vec<PayerId> {
+        let mut chain = vec![payer.clone()];
+        let mut at = payer;
+        while let Some(next) = self
+            .customers
+            .get(at)
+            .and_then(|customer| self.sellers.get(&customer.seller))
+            .and_then(|seller| seller.wholesale.as_ref())
+            .filter(|next| !chain.contains(next))
+        {
+            chain.push(next.clone());
+            at = next;
+        }
+        chain
     }
 
     /// What rating the payer needs, if he is known.

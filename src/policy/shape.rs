@@ -47,6 +47,7 @@ pub(super) struct Seller {
     #[serde(default = "fourteen")]
     pub payment_days: i64,
     pub top_up_url: String,
+    pub wholesale: Option<Spanned<String>>,
 }
 
 fn fourteen() -> i64 {

@@ -1,11 +1,16 @@
 //! Pure: what everything that runs will cost next: the target of the cover, and the burn.
 
-use crate::meter::resource::Interval;
+use crate::cloudstack::usage_type::UsageType;
+use crate::meter::resource::{Attributes, Interval};
 use crate::policy::customer::PayerTerms;
-use crate::policy::tariff::PriceBook;
-use crate::rate::month::{MonthTotals, month, nets};
+use crate::policy::tariff::{Basis, PriceBook};
+use crate::rate::lookup::{Pricing, pricing, units};
+use crate::rate::month::{MonthTotals, month, nets, rate_at_use};
+use crate::rate::tally::{per_hour, price_at};
 use crate::rate::{GroupNet, RateError, gross_of};
+use crate::terms::ids::{PriceLineId, ResourceId};
 use crate::terms::money::{Micros, MoneyError};
+use crate::terms::quantity::UnitMicros;
 use crate::terms::time::{BillingMonth, HOUR, Period, Timestamp};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -75,4 +80,44 @@ pub fn burn_per_hour(
     now: Timestamp,
 ) -> Result<Micros, RateError> {
     Ok(gross_of(&cost_ahead(book, terms, intervals, now, HOUR)?)?)
+}
+
+/// What one meter costs the wallet in an hour at the tier its lines have reached, exact: for
+/// showing who burns how much. Allowances and caps are the payer's, not a meter's, and are left
+/// out, as is what a machine costs while it is stopped; a meter without a price costs nothing.
+pub fn meter_per_hour(
+    book: &PriceBook,
+    terms: &PayerTerms,
+    (usage_type, attributes): (UsageType, &Attributes),
+    so_far: impl Fn(&PriceLineId) -> UnitMicros,
+    now: Timestamp,
+) -> Result<Decimal, RateError> {
+    let Some(version) = book.at(now) else {
+        let book = book.id.clone();
+        return Err(RateError::NoVersion { book, at: now });
+    };
+    let Pricing::Priced(lines) = pricing(version, usage_type, attributes) else {
+        return Ok(Decimal::ZERO);
+    };
+    let mut sum = Decimal::ZERO;
+    for line in lines.iter().filter(|line| line.basis != Basis::Stopped) {
+        let has =
+            units(line.component, attributes).map_err(|what| RateError::AttributeMissing {
+                usage_type,
+                resource: ResourceId::from(attributes.name.as_str()),
+                what,
+            })?;
+        let tax = terms.tax.rate_at(&line.tax_group, now);
+        let tax = tax.ok_or_else(|| RateError::NoTaxRate {
+            group: line.tax_group.clone(),
+            at: now,
+        })?;
+        let net = per_hour(line, has, price_at(line, so_far(&line.id))?)?;
+        sum = Decimal::ONE
+            .checked_add(rate_at_use(terms, tax.rate))
+            .and_then(|factor| net.checked_mul(factor))
+            .and_then(|gross| sum.checked_add(gross))
+            .ok_or(MoneyError::Overflow)?;
+    }
+    Ok(sum)
 }

@@ -8,7 +8,7 @@ use crate::policy::tariff::{Basis, BookVersion, HOURS_OF_A_MONTH, PriceBook, Pri
 use crate::rate::lookup::{Pricing, pricing, units};
 use crate::rate::month::rate_at_use;
 use crate::rate::tally::{highest_price, per_hour};
-use crate::rate::{GroupNet, RateError, gross, gross_of};
+use crate::rate::{GroupNet, RateError, gross_of};
 use crate::terms::ids::{PriceLineId, ResourceId};
 use crate::terms::money::{Micros, MoneyError};
 use crate::terms::quantity::UnitMicros;
@@ -38,6 +38,8 @@ pub struct HoldPrice {
     pub per_month: Micros,
     /// The recurring part net by tax group, for gift credit, which is net.
     pub groups: Vec<GroupNet>,
+    /// The one-off prices by line: what accrues when the job succeeds.
+    pub one_offs: Vec<OneOff>,
     /// Planned meters that no line prices: a prepaid call with one is refused.
     pub unpriced: Vec<Planned>,
 }
@@ -49,10 +51,27 @@ impl HoldPrice {
     }
 }
 
+/// A price that falls due once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OneOff {
+    /// `<price line>/one-off`: an accrual row beside the line's own, which renewals leave alone.
+    pub line: PriceLineId,
+    /// `revenue.<class>`.
+    pub class: String,
+    /// What a document says.
+    pub text: String,
+    /// How often.
+    pub count: i64,
+    /// All of it, net, with the tax that the wallet pays.
+    pub due: GroupNet,
+    /// The group's rate, also where tax was taken at top-up.
+    pub rate: Decimal,
+}
+
 /// A line's dearest net per hour and one-off with the tax they carry.
 struct Dearest {
     hourly: GroupNet,
-    one_off: GroupNet,
+    once: OneOff,
 }
 
 /// Prices the planned meters for `horizon`: each line at the highest unit price among its tiers
@@ -75,7 +94,7 @@ pub fn hold_price(
         .any(|one| one.usage_type == UsageType::RunningVm);
     let mut unpriced = Vec::new();
     let mut hourly: BTreeMap<String, GroupNet> = BTreeMap::new();
-    let mut once: BTreeMap<String, GroupNet> = BTreeMap::new();
+    let mut one_offs: Vec<OneOff> = Vec::new();
     if book.at(now).is_none() {
         let book = book.id.clone();
         return Err(RateError::NoVersion { book, at: now });
@@ -97,10 +116,10 @@ pub fn hold_price(
         }
         for found in dearest.into_values() {
             add(&mut hourly, found.hourly)?;
-            add(&mut once, found.one_off)?;
+            add_once(&mut one_offs, found.once)?;
         }
     }
-    sum_up(hourly, once, unpriced, horizon)
+    sum_up(&hourly, one_offs, unpriced, horizon)
 }
 
 fn price(
@@ -134,7 +153,14 @@ fn price(
     };
     Ok(Dearest {
         hourly: group(net),
-        one_off: group(line.one_off),
+        once: OneOff {
+            line: PriceLineId::from(format!("{}/one-off", line.id)),
+            class: line.class.clone(),
+            text: line.text.clone(),
+            count: 1,
+            due: group(line.one_off),
+            rate: dearest.rate,
+        },
     })
 }
 
@@ -153,8 +179,8 @@ fn keep<'a>(
             if exact(&found.hourly)? > exact(&kept.hourly)? {
                 kept.hourly = found.hourly;
             }
-            if exact(&found.one_off)? > exact(&kept.one_off)? {
-                kept.one_off = found.one_off;
+            if exact(&found.once.due)? > exact(&kept.once.due)? {
+                kept.once = found.once;
             }
         }
     }
@@ -183,9 +209,25 @@ fn add(groups: &mut BTreeMap<String, GroupNet>, more: GroupNet) -> Result<(), Mo
     Ok(())
 }
 
+fn add_once(all: &mut Vec<OneOff>, more: OneOff) -> Result<(), MoneyError> {
+    if more.due.net.is_zero() {
+        return Ok(());
+    }
+    let same = |one: &&mut OneOff| one.line == more.line && one.due.tax_group == more.due.tax_group;
+    match all.iter_mut().find(same) {
+        Some(one) => {
+            let net = one.due.net.checked_add(more.due.net);
+            one.due.net = net.ok_or(MoneyError::Overflow)?;
+            one.count = one.count.saturating_add(1);
+        }
+        None => all.push(more),
+    }
+    Ok(())
+}
+
 fn sum_up(
-    hourly: BTreeMap<String, GroupNet>,
-    once: BTreeMap<String, GroupNet>,
+    hourly: &BTreeMap<String, GroupNet>,
+    one_offs: Vec<OneOff>,
     unpriced: Vec<Planned>,
     horizon: i64,
 ) -> Result<HoldPrice, RateError> {
@@ -206,15 +248,16 @@ fn sum_up(
             .collect()
     };
     let groups = for_micros(horizon)?;
-    let one_off = once.values().try_fold(Micros::ZERO, |sum, group| {
-        sum.plus(gross(group.net, group.rate)?)
-    })?;
+    let one_off = one_offs
+        .iter()
+        .try_fold(Micros::ZERO, |sum, one| sum.plus(one.due.gross()?))?;
     Ok(HoldPrice {
         recurring: gross_of(&groups)?,
         one_off,
         per_hour: gross_of(&for_micros(HOUR)?)?,
         per_month: gross_of(&for_micros(HOUR.saturating_mul(HOURS_OF_A_MONTH))?)?,
         groups,
+        one_offs,
         unpriced,
     })
 }

@@ -7,10 +7,11 @@ pub mod ahead;
 pub mod hold;
 pub mod lookup;
 pub mod month;
+pub mod table;
 pub mod tally;
 
-pub use ahead::{burn_per_hour, cost_ahead};
-pub use hold::{HoldPrice, Planned, hold_price};
+pub use ahead::{burn_per_hour, cost_ahead, meter_per_hour};
+pub use hold::{HoldPrice, OneOff, Planned, hold_price};
 pub use month::{GroupTotal, LineTotal, MonthTotals, month};
 
 use crate::cloudstack::usage_type::UsageType;
@@ -96,3 +97,6 @@ pub fn gross_of(groups: &[GroupNet]) -> Result<Micros, MoneyError> {
         .iter()
         .try_fold(Micros::ZERO, |sum, group| sum.plus(group.gross()?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,24 @@ fn highest_of(line: &PriceLine, so_far: UnitMicros) -> Option<Decimal> {
     Some(highest)
 }
 
+/// The price of the tier that this quantity has reached; the allowance is not counted on.
+pub fn price_at(line: &PriceLine, so_far: UnitMicros) -> Result<Decimal, RateError> {
+    tier_at(line, so_far).ok_or_else(|| overflow(line))
+}
+
+fn tier_at(line: &PriceLine, so_far: UnitMicros) -> Option<Decimal> {
+    let scale = scale(line)?;
+    let allowance = line.allowance.checked_mul(scale)?;
+    let charged = raw(so_far)?.checked_sub(allowance)?.max(Decimal::ZERO);
+    for tier in &line.tiers {
+        match tier.up_to {
+            Some(up_to) if up_to.checked_mul(scale)? <= charged => {}
+            _ => return Some(tier.price),
+        }
+    }
+    Some(Decimal::ZERO)
+}
+
 /// Net price of so many metered units for one hour.
 pub fn per_hour(line: &PriceLine, units: i64, price: Decimal) -> Result<Decimal, RateError> {
     Decimal::from(units)

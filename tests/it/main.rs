@@ -1,5 +1,7 @@
 //! The one integration binary: a module per promise.
 mod recorded_requests;
+mod worked_examples;
+mod policies;
 
 mod ledger_events;
 mod store;
