@@ -1,5 +1,9 @@
 //! Pure: what runs, since when, and for whom: from calls and their answers to intervals.
 //!
 //! The request line hands over what CloudStack said; nothing here looks back at the gate.
+//! `observe.rs` reads one answer, `inventory.rs` keeps what runs, `spend.rs` prices it.
 
+pub mod inventory;
+pub mod observe;
 pub mod resource;
+pub mod spend;

@@ -1,1 +1,3 @@
 //! Edge: (to be written).
+
+pub mod usage;

@@ -1,2 +1,4 @@
 //! The one integration binary: a module per promise.
 mod recorded_requests;
+mod lifecycle;
+mod usage_server;

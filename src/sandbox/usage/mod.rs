@@ -1,0 +1,9 @@
+//! Pure: the stand-in's usage server: events in, records out, by CloudStack's own rules.
+//!
+//! `event.rs` is what goes in, `tables.rs` the helper tables, `record.rs` the records of a window,
+//! `answer.rs` what `listUsageRecords` and `listUsageTypes` say of them.
+
+pub mod answer;
+pub mod event;
+pub mod record;
+pub mod tables;
