@@ -88,7 +88,15 @@ impl Meter {
         wake: mpsc::Sender<PayerId>,
     ) -> Result<Self, StoreError> {
         let running = Mutex::new(read_back(&store).await?);
-        Ok(Self { store, service, directory, rules, clock, wake, running })
+        Ok(Self {
+            store,
+            service,
+            directory,
+            rules,
+            clock,
+            wake,
+            running,
+        })
     }
 
     /// Keeps what a call and its answer show, together with what happens to its hold. A gap that
@@ -111,7 +119,10 @@ impl Meter {
         for list in &filled {
             let owner = calls.first().map(|call| call.owner.clone());
             if let Some(owner) = owner {
-                applied.extend(list.observe(owner, &running.inventory).apply_to(&mut running.inventory));
+                applied.extend(
+                    list.observe(owner, &running.inventory)
+                        .apply_to(&mut running.inventory),
+                );
             }
         }
         self.keep(running, applied, settlement).await
@@ -130,7 +141,13 @@ impl Meter {
 
     /// What runs now.
     pub async fn running(&self) -> Vec<Interval> {
-        self.running.lock().await.inventory.running().cloned().collect()
+        self.running
+            .lock()
+            .await
+            .inventory
+            .running()
+            .cloned()
+            .collect()
     }
 
     /// Looks at the inventory without changing it.
@@ -147,7 +164,8 @@ impl Meter {
         let mut payers = BTreeSet::new();
         let mut changes = Vec::new();
         for one in applied {
-            self.changes(running, one, settlement.hold, &mut changes, &mut payers).await?;
+            self.changes(running, one, settlement.hold, &mut changes, &mut payers)
+                .await?;
         }
         let work = Work {
             command: settlement.command,
@@ -155,7 +173,8 @@ impl Meter {
             intervals: changes,
             ..Work::default()
         };
-        let nothing = work.command.is_none() && work.intents.is_empty() && work.intervals.is_empty();
+        let nothing =
+            work.command.is_none() && work.intents.is_empty() && work.intervals.is_empty();
         if !nothing {
             match self.store.submit(work).await {
                 Ok(done) => payers.extend(done.effects.payers.into_iter().map(|p| p.payer)),
@@ -191,7 +210,12 @@ impl Meter {
             let payer = self.payer_of(&opened.owner, opened.start.at).await?;
             payers.extend(payer.clone());
             let id = IntervalId::from_bits(self.clock.id_bits());
-            let row = StoredInterval { id, payer, hold, interval: opened.clone() };
+            let row = StoredInterval {
+                id,
+                payer,
+                hold,
+                interval: opened.clone(),
+            };
             running.rows.insert(opened.meter, row.clone());
             changes.push(IntervalChange::Insert(row));
         }
@@ -214,7 +238,11 @@ impl Meter {
         owner: &Owner,
         at: Timestamp,
     ) -> Result<Option<PayerId>, UpstreamError> {
-        let path = self.directory.path(&owner.domain).await?.unwrap_or_default();
+        let path = self
+            .directory
+            .path(&owner.domain)
+            .await?
+            .unwrap_or_default();
         let domains: Vec<&str> = path.iter().map(|id| id.as_str()).collect();
         let account = match (&owner.account, &owner.account_name) {
             (Some(id), _) => Some(id.as_str().to_owned()),
@@ -260,8 +288,10 @@ impl Meter {
                 }
                 questions
             };
-            let fresh: Vec<FactQuestion> =
-                questions.into_iter().filter(|question| asked.insert(question.clone())).collect();
+            let fresh: Vec<FactQuestion> = questions
+                .into_iter()
+                .filter(|question| asked.insert(question.clone()))
+                .collect();
             if fresh.is_empty() {
                 return Ok(filled);
             }
@@ -287,11 +317,19 @@ impl Meter {
             ("listall", "true".to_owned()),
             ("projectid", "-1".to_owned()),
         ];
-        let given: Vec<(&str, &str)> =
-            params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let given: Vec<(&str, &str)> = params
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let asked = self.clock.billing();
         let answer = self.service.call(command, &given).await?;
-        Ok(Filled { command, params, asked, answered: self.clock.billing(), node: answer.node })
+        Ok(Filled {
+            command,
+            params,
+            asked,
+            answered: self.clock.billing(),
+            node: answer.node,
+        })
     }
 }
 

@@ -1,0 +1,202 @@
+//! Edge: the stand-in's listener, its connections and the saving of its file.
+
+use super::cloud::{Cloud, Moment};
+use super::session::Sessions;
+use super::{control, exchange, save, seed};
+use crate::clock::Clock;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// How long changes are gathered, at least, before the snapshot is written.
+const SAVE_EVERY: Duration = Duration::from_millis(200);
+/// An idle connection is closed after this, as Jetty does.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Connections at a time.
+const CONNECTIONS_MAX: usize = 2_000;
+/// How long open calls may go on after a stop was asked for.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Where and how the stand-in runs.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// Address to listen on; port 0 for any.
+    pub listen: SocketAddr,
+    /// Folder of its snapshot and of `admin.json`.
+    pub state_dir: PathBuf,
+    /// Wall time for signatures and sessions, billing time for all that is printed.
+    pub clock: Clock,
+    /// How long a job runs at least and at most, in milliseconds of wall time.
+    pub job_delay_millis: (u64, u64),
+}
+
+/// Why the stand-in could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The address is taken or not ours.
+    #[error("the sandbox cannot listen on {address}: {source}; choose another address")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The snapshot cannot be read or written.
+    #[error("the sandbox's folder {folder}: {source}; give it a folder that it may write")]
+    Folder {
+        /// Which folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// What every connection shares.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// Options it was started with.
+    pub options: SandboxOptions,
+    cloud: Mutex<Cloud>,
+    sessions: Mutex<Sessions>,
+    dirty: AtomicBool,
+}
+
+impl Sandbox {
+    /// The cloud, to look at.
+    pub fn look(&self) -> MutexGuard<'_, Cloud> {
+        self.cloud.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The cloud, to change; a change is saved soon. The lock is never held across a wait.
+    pub fn change(&self) -> MutexGuard<'_, Cloud> {
+        self.dirty.store(true, Ordering::Release);
+        self.look()
+    }
+
+    /// Login sessions.
+    pub fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Billing time in whole seconds.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.options.clock.billing().seconds()
+    }
+
+    fn save(&self) -> std::io::Result<()> {
+        if !self.dirty.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let copy = self.look().clone();
+        save::store(&self.options.state_dir, &copy)
+    }
+}
+
+/// Serves until `stop` turns true; `ready` learns the address that is listened on.
+///
+/// # Errors
+/// [`SandboxError`] where the folder or the address cannot be used.
+pub async fn serve(
+    options: SandboxOptions,
+    ready: oneshot::Sender<SocketAddr>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), SandboxError> {
+    let folder = options.state_dir.clone();
+    let fault = |source| SandboxError::Folder {
+        folder: folder.clone(),
+        source,
+    };
+    let cloud = open(&options).map_err(fault)?;
+    let address = options.listen;
+    let refused = |source| SandboxError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    let sandbox = Arc::new(Sandbox {
+        options,
+        cloud: Mutex::new(cloud),
+        sessions: Mutex::new(Sessions::default()),
+        dirty: AtomicBool::new(true),
+    });
+    // Nobody waiting for the address is no reason not to serve.
+    let _ = ready.send(bound);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut tick = tokio::time::interval(SAVE_EVERY);
+    while !*stop.borrow() {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => admit(stream, &sandbox, &room, &stop),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            },
+            _ = tick.tick() => sandbox.save().map_err(fault)?,
+            changed = stop.changed() => if changed.is_err() { break },
+        }
+    }
+    drop(listener);
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    // Calls that are still open after this are cut.
+    let _ = tokio::time::timeout(DRAIN_MAX, room.acquire_many(all)).await;
+    sandbox.save().map_err(fault)
+}
+
+/// The folder's cloud, its pending jobs cancelled as a restart does; a fresh one the first time.
+fn open(options: &SandboxOptions) -> std::io::Result<Cloud> {
+    std::fs::create_dir_all(&options.state_dir)?;
+    let fresh = || options.clock.random_uuid();
+    let moment = Moment {
+        now: options.clock.billing().seconds(),
+        fresh: &fresh,
+    };
+    if let Some(mut cloud) = save::load(&options.state_dir)? {
+        control::cancel_all(&mut cloud, moment);
+        return Ok(cloud);
+    }
+    let cloud = seed::cloud(moment);
+    save::store_admin(&options.state_dir, &cloud)?;
+    save::store(&options.state_dir, &cloud)?;
+    Ok(cloud)
+}
+
+/// Serves a connection on its own task; one too many is closed.
+fn admit(
+    stream: TcpStream,
+    sandbox: &Arc<Sandbox>,
+    room: &Arc<Semaphore>,
+    stop: &watch::Receiver<bool>,
+) {
+    let Ok(place) = room.clone().try_acquire_owned() else {
+        return;
+    };
+    let (sandbox, stop) = (sandbox.clone(), stop.clone());
+    tokio::spawn(async move {
+        connection(stream, sandbox, stop).await;
+        drop(place);
+    });
+}
+
+async fn connection(stream: TcpStream, sandbox: Arc<Sandbox>, mut stop: watch::Receiver<bool>) {
+    // Without it a small answer waits for the client's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| exchange::respond(sandbox.clone(), request));
+    let mut connection = std::pin::pin!(
+        hyper::server::conn::http1::Builder::new()
+            .half_close(true)
+            .auto_date_header(false)
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stop.changed() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // However it ends, the client is gone.
+    let _ = connection.await;
+}
