@@ -9,3 +9,4 @@ pub mod resource;
 pub mod spend;
 pub mod line;
 pub mod follow;
+pub mod sweep;
