@@ -1,7 +1,9 @@
 //! Edge: what CloudStack says of the things that a call names; offerings and templates are kept
 //! for a minute, what changes is asked each time.
 
-use super::plan::{Facts, Question, Thing};
+use super::plan::{self, Facts, Question, Thing};
+use crate::cloudstack::command::{Parent, PriceRule};
+use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::upstream::UpstreamError;
 use crate::upstream::service::Service;
@@ -41,6 +43,21 @@ impl Asker {
         Ok(pairs.filter_map(|(question, node)| Some((question, node?))).collect())
     }
 
+    /// The facts of a call: what it names, and what that names in turn.
+    ///
+    /// # Errors
+    /// As [`Asker::facts`].
+    pub async fn for_call(
+        &self,
+        rule: PriceRule,
+        params: &ParamMap,
+    ) -> Result<Facts, UpstreamError> {
+        let mut facts = self.facts(&plan::needs(rule, params)).await?;
+        let more = self.facts(&plan::more(rule, params, &facts)).await?;
+        facts.extend(more);
+        Ok(facts)
+    }
+
     async fn fact(&self, question: &Question) -> Result<Option<Node>, UpstreamError> {
         if let Some(known) = self.kept.get(question) {
             return Ok(Some((*known).clone()));
@@ -48,7 +65,13 @@ impl Asker {
         let (thing, id) = question;
         let found = self.one(*thing, id).await?;
         let keeps =
-            matches!(thing, Thing::ServiceOffering | Thing::DiskOffering | Thing::Template);
+            matches!(
+            thing,
+            Thing::ServiceOffering
+                | Thing::DiskOffering
+                | Thing::NetworkOffering
+                | Thing::Template
+        );
         if let (true, Some(node)) = (keeps, &found) {
             self.kept.insert(question.clone(), Arc::new(node.clone()));
         }
@@ -57,14 +80,41 @@ impl Asker {
 
     async fn one(&self, thing: Thing, id: &str) -> Result<Option<Node>, UpstreamError> {
         match thing {
-            Thing::ServiceOffering => self.listed("listServiceOfferings", "serviceoffering", id).await,
-            Thing::DiskOffering => self.listed("listDiskOfferings", "diskoffering", id).await,
-            Thing::Network => self.listed("listNetworks", "network", id).await,
-            Thing::Vm => self.listed("listVirtualMachines", "virtualmachine", id).await,
-            Thing::Volume => self.listed("listVolumes", "volume", id).await,
-            Thing::Snapshot => self.listed("listSnapshots", "snapshot", id).await,
-            Thing::Address => self.listed("listPublicIpAddresses", "publicipaddress", id).await,
-            Thing::Vpc => self.listed("listVPCs", "vpc", id).await,
+            Thing::ServiceOffering => {
+                self.call("listServiceOfferings", "serviceoffering", id, &[("id", id)]).await
+            }
+            Thing::DiskOffering => {
+                self.call("listDiskOfferings", "diskoffering", id, &[("id", id)]).await
+            }
+            Thing::NetworkOffering => {
+                self.call("listNetworkOfferings", "networkoffering", id, &[("id", id)]).await
+            }
+            Thing::RootVolumeOf => {
+                let asked = [
+                    ("virtualmachineid", id),
+                    ("type", "ROOT"),
+                    ("listall", "true"),
+                    ("projectid", "-1"),
+                ];
+                let answer = self.service.call("listVolumes", &asked).await?;
+                Ok(answer.node.child("volume").cloned())
+            }
+            Thing::Owned(parent @ (Parent::Template | Parent::Iso)) => {
+                let filter = if parent == Parent::Iso { "isofilter" } else { "templatefilter" };
+                let listing = parent.listing();
+                let asked = [("id", id), (filter, "all"), ("listall", "true")];
+                self.call(listing.command, listing.item, id, &asked).await
+            }
+            Thing::Owned(parent) => {
+                let listing = parent.listing();
+                let asked = [(listing.by, id), ("listall", "true"), ("projectid", "-1")];
+                let bare = matches!(
+                    parent,
+                    Parent::User | Parent::Account | Parent::Domain | Parent::Project
+                );
+                let asked = if bare { asked.get(..2) } else { Some(asked.as_slice()) };
+                self.call(listing.command, listing.item, id, asked.unwrap_or_default()).await
+            }
             Thing::Template => {
                 let asked = [("id", id), ("templatefilter", "all"), ("listall", "true")];
                 let found = self.call("listTemplates", "template", id, &asked).await?;
@@ -75,18 +125,6 @@ impl Asker {
                 self.call("listIsos", "iso", id, &asked).await
             }
         }
-    }
-
-    async fn listed(
-        &self,
-        command: &str,
-        item: &str,
-        id: &str,
-    ) -> Result<Option<Node>, UpstreamError> {
-        let asked = [("id", id), ("listall", "true"), ("projectid", "-1")];
-        let offerings = command.ends_with("Offerings");
-        let asked = if offerings { asked.get(..1) } else { Some(asked.as_slice()) };
-        self.call(command, item, id, asked.unwrap_or_default()).await
     }
 
     /// An error answer means that the thing is not there for anybody: CloudStack says 431 for an
