@@ -28,7 +28,10 @@ impl Asker {
     /// An asker with this service account.
     #[must_use]
     pub fn new(service: Arc<Service>) -> Self {
-        let kept = Cache::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build();
+        let kept = Cache::builder()
+            .max_capacity(KEPT_MAX)
+            .time_to_live(KEPT)
+            .build();
         Self { service, kept }
     }
 
@@ -40,7 +43,9 @@ impl Asker {
         let asked = questions.iter().map(|question| self.fact(question));
         let found = try_join_all(asked).await?;
         let pairs = questions.iter().cloned().zip(found);
-        Ok(pairs.filter_map(|(question, node)| Some((question, node?))).collect())
+        Ok(pairs
+            .filter_map(|(question, node)| Some((question, node?)))
+            .collect())
     }
 
     /// The facts of a call: what it names, and what that names in turn.
@@ -64,13 +69,9 @@ impl Asker {
         }
         let (thing, id) = question;
         let found = self.one(*thing, id).await?;
-        let keeps =
-            matches!(
+        let keeps = matches!(
             thing,
-            Thing::ServiceOffering
-                | Thing::DiskOffering
-                | Thing::NetworkOffering
-                | Thing::Template
+            Thing::ServiceOffering | Thing::DiskOffering | Thing::NetworkOffering | Thing::Template
         );
         if let (true, Some(node)) = (keeps, &found) {
             self.kept.insert(question.clone(), Arc::new(node.clone()));
@@ -81,13 +82,16 @@ impl Asker {
     async fn one(&self, thing: Thing, id: &str) -> Result<Option<Node>, UpstreamError> {
         match thing {
             Thing::ServiceOffering => {
-                self.call("listServiceOfferings", "serviceoffering", id, &[("id", id)]).await
+                self.call("listServiceOfferings", "serviceoffering", id, &[("id", id)])
+                    .await
             }
             Thing::DiskOffering => {
-                self.call("listDiskOfferings", "diskoffering", id, &[("id", id)]).await
+                self.call("listDiskOfferings", "diskoffering", id, &[("id", id)])
+                    .await
             }
             Thing::NetworkOffering => {
-                self.call("listNetworkOfferings", "networkoffering", id, &[("id", id)]).await
+                self.call("listNetworkOfferings", "networkoffering", id, &[("id", id)])
+                    .await
             }
             Thing::RootVolumeOf => {
                 let asked = [
@@ -100,7 +104,11 @@ impl Asker {
                 Ok(answer.node.child("volume").cloned())
             }
             Thing::Owned(parent @ (Parent::Template | Parent::Iso)) => {
-                let filter = if parent == Parent::Iso { "isofilter" } else { "templatefilter" };
+                let filter = if parent == Parent::Iso {
+                    "isofilter"
+                } else {
+                    "templatefilter"
+                };
                 let listing = parent.listing();
                 let asked = [("id", id), (filter, "all"), ("listall", "true")];
                 self.call(listing.command, listing.item, id, &asked).await
@@ -112,8 +120,13 @@ impl Asker {
                     parent,
                     Parent::User | Parent::Account | Parent::Domain | Parent::Project
                 );
-                let asked = if bare { asked.get(..2) } else { Some(asked.as_slice()) };
-                self.call(listing.command, listing.item, id, asked.unwrap_or_default()).await
+                let asked = if bare {
+                    asked.get(..2)
+                } else {
+                    Some(asked.as_slice())
+                };
+                self.call(listing.command, listing.item, id, asked.unwrap_or_default())
+                    .await
             }
             Thing::Template => {
                 let asked = [("id", id), ("templatefilter", "all"), ("listall", "true")];
@@ -137,6 +150,10 @@ impl Asker {
         asked: &[(&str, &str)],
     ) -> Result<Option<Node>, UpstreamError> {
         let answer = self.service.call(command, asked).await?;
-        Ok(answer.node.all(item).find(|node| node.text_of("id") == Some(id)).cloned())
+        Ok(answer
+            .node
+            .all(item)
+            .find(|node| node.text_of("id") == Some(id))
+            .cloned())
     }
 }

@@ -68,7 +68,10 @@ pub fn needs(rule: PriceRule, params: &ParamMap) -> Vec<Question> {
         ],
         PriceRule::Start => &[(VM, "id")],
         PriceRule::Scale => &[(VM, "id"), (Thing::ServiceOffering, "serviceofferingid")],
-        PriceRule::Volume => &[(Thing::DiskOffering, "diskofferingid"), (SNAPSHOT, "snapshotid")],
+        PriceRule::Volume => &[
+            (Thing::DiskOffering, "diskofferingid"),
+            (SNAPSHOT, "snapshotid"),
+        ],
         PriceRule::Resize => &[(VOLUME, "id"), (Thing::DiskOffering, "diskofferingid")],
         PriceRule::Snapshot => &[(VOLUME, "volumeid")],
         PriceRule::Network => &[(Thing::NetworkOffering, "networkofferingid")],
@@ -95,20 +98,32 @@ pub fn more(rule: PriceRule, params: &ParamMap, facts: &Facts) -> Vec<Question> 
     let found: Vec<Question> = match rule {
         PriceRule::Start => {
             let vm = vm().and_then(|question| facts.get(&question));
-            vm.map(nics_of).unwrap_or_default().into_iter().map(|id| (NETWORK, id)).collect()
+            vm.map(nics_of)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|id| (NETWORK, id))
+                .collect()
         }
         PriceRule::Scale => {
-            let id = params.get("serviceofferingid").unwrap_or_default().to_owned();
+            let id = params
+                .get("serviceofferingid")
+                .unwrap_or_default()
+                .to_owned();
             let sized = facts
                 .get(&(Thing::ServiceOffering, id))
                 .and_then(|offering| offering.number_of("rootdisksize"))
                 .is_some_and(|size| size > 0);
-            let root = vm().filter(|_| sized).map(|(_, id)| (Thing::RootVolumeOf, id));
+            let root = vm()
+                .filter(|_| sized)
+                .map(|(_, id)| (Thing::RootVolumeOf, id));
             root.into_iter().collect()
         }
         _ => Vec::new(),
     };
-    found.into_iter().filter(|question| !facts.contains_key(question)).collect()
+    found
+        .into_iter()
+        .filter(|question| !facts.contains_key(question))
+        .collect()
 }
 
 /// The meters of a call; `None` where a thing that it names does not exist, so that CloudStack
@@ -145,7 +160,10 @@ pub fn plan(
 /// Ids of the networks that a deployment names, in its order, each once.
 fn networks(params: &ParamMap) -> Vec<String> {
     let listed = params.get("networkids").unwrap_or_default();
-    let listed = listed.split(',').filter(|id| !id.is_empty()).map(str::to_owned);
+    let listed = listed
+        .split(',')
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned);
     let mapped = entries(params, "iptonetworklist", "networkid");
     let mut ids = Vec::new();
     for id in listed.chain(mapped.into_iter().map(|(_, id)| id.to_ascii_lowercase())) {
@@ -185,7 +203,8 @@ impl Call<'_> {
     }
 
     fn wanted(&self, thing: Thing, name: &str) -> Result<&Node, Refusal> {
-        self.fact(thing, name).ok_or_else(|| refused(name, "is missing, and its price hangs on it"))
+        self.fact(thing, name)
+            .ok_or_else(|| refused(name, "is missing, and its price hangs on it"))
     }
 
     /// A value of `details[…]`, by its key in lower case; two of one key are refused.
@@ -193,7 +212,9 @@ impl Call<'_> {
         let mut found = None;
         for (lower, param) in self.params.iter() {
             let is_key = lower.starts_with("details[")
-                && lower.rsplit_once("].").is_some_and(|(_, inner)| inner == key);
+                && lower
+                    .rsplit_once("].")
+                    .is_some_and(|(_, inner)| inner == key);
             if is_key && found.replace(param.value.as_str()).is_some() {
                 return Err(refused(&param.name, "stands there twice; send it once"));
             }
@@ -234,7 +255,10 @@ impl Call<'_> {
             count: 1,
             ..Attributes::default()
         };
-        Ok(Plan { after: vec![planned(UsageType::Volume, attributes)], before: Vec::new() })
+        Ok(Plan {
+            after: vec![planned(UsageType::Volume, attributes)],
+            before: Vec::new(),
+        })
     }
 
     /// A volume takes the size asked for, else its new offering's, else it keeps its own.
@@ -242,7 +266,9 @@ impl Call<'_> {
         let old = of_volume(self.wanted(VOLUME, "id")?);
         let asked = self.number("size", self.params.get("size"))?;
         let disk = self.fact(Thing::DiskOffering, "diskofferingid");
-        let fixed = disk.and_then(|disk| disk.number_of("disksize")).filter(|size| *size > 0);
+        let fixed = disk
+            .and_then(|disk| disk.number_of("disksize"))
+            .filter(|size| *size > 0);
         let size = match fixed.or(asked) {
             Some(gib) => Some(bytes("size", gib)?),
             None => old.size_bytes,
@@ -261,7 +287,10 @@ impl Call<'_> {
 
     fn address(&self) -> Plan {
         let zone = self.params.get("zoneid").map(str::to_owned);
-        Plan { after: vec![address(false, zone)], before: Vec::new() }
+        Plan {
+            after: vec![address(false, zone)],
+            before: Vec::new(),
+        }
     }
 
     /// A network is `Allocated` until its first VM runs; one on a persistent offering is
@@ -274,7 +303,14 @@ impl Call<'_> {
             name: self.params.get("name").unwrap_or_default().to_owned(),
             offering: self.params.get("networkofferingid").map(str::to_owned),
             zone: zone.clone(),
-            state: Some(if persistent { "Implemented" } else { "Allocated" }.to_owned()),
+            state: Some(
+                if persistent {
+                    "Implemented"
+                } else {
+                    "Allocated"
+                }
+                .to_owned(),
+            ),
             count: 1,
             ..Attributes::default()
         };
@@ -284,7 +320,10 @@ impl Call<'_> {
         if self.params.get("sourcenatipaddress").is_some() || (persistent && nat && !tier) {
             after.push(address(true, zone));
         }
-        Plan { after, before: Vec::new() }
+        Plan {
+            after,
+            before: Vec::new(),
+        }
     }
 
     /// The volume's size is the most that a snapshot can have; each further zone holds a copy.
@@ -301,19 +340,30 @@ impl Call<'_> {
             count: 1,
             ..Attributes::default()
         };
-        let after = zones.map(|zone| planned(UsageType::Snapshot, of(zone))).collect();
-        Ok(Plan { after, before: Vec::new() })
+        let after = zones
+            .map(|zone| planned(UsageType::Snapshot, of(zone)))
+            .collect();
+        Ok(Plan {
+            after,
+            before: Vec::new(),
+        })
     }
 }
 
 fn address(source_nat: bool, zone: Option<String>) -> Planned {
-    let attributes = Attributes { source_nat, zone, count: 1, ..Attributes::default() };
+    let attributes = Attributes {
+        source_nat,
+        zone,
+        count: 1,
+        ..Attributes::default()
+    };
     planned(UsageType::IpAddress, attributes)
 }
 
 /// A network, or an offering of one, that gives source NAT.
 fn has_source_nat(node: &Node) -> bool {
-    node.all("service").any(|service| service.text_of("name") == Some("SourceNat"))
+    node.all("service")
+        .any(|service| service.text_of("name") == Some("SourceNat"))
 }
 
 fn of_network(network: &Node, state: &str) -> Attributes {
@@ -345,15 +395,24 @@ fn of_volume(volume: &Node) -> Attributes {
 
 /// Bytes of so many GiB, as every size in a request is given.
 fn bytes(name: &str, gib: i64) -> Result<i64, Refusal> {
-    gib.checked_mul(GIB).ok_or_else(|| refused(name, "is too large"))
+    gib.checked_mul(GIB)
+        .ok_or_else(|| refused(name, "is too large"))
 }
 
 const fn planned(usage_type: UsageType, attributes: Attributes) -> Planned {
-    Planned { usage_type, attributes }
+    Planned {
+        usage_type,
+        attributes,
+    }
 }
 
 fn volume(size_bytes: Option<i64>, vm: &Attributes) -> Attributes {
-    Attributes { zone: vm.zone.clone(), size_bytes, count: 1, ..Attributes::default() }
+    Attributes {
+        zone: vm.zone.clone(),
+        size_bytes,
+        count: 1,
+        ..Attributes::default()
+    }
 }
 
 fn of_vm(vm: &Node) -> Attributes {
@@ -372,7 +431,10 @@ fn of_vm(vm: &Node) -> Attributes {
 }
 
 fn refused(name: &str, what: &str) -> Refusal {
-    Refusal::Parameter { name: name.to_owned(), what: what.to_owned() }
+    Refusal::Parameter {
+        name: name.to_owned(),
+        what: what.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -34,9 +34,9 @@ pub fn needs(command: &Command, params: &ParamMap) -> Vec<Question> {
         }
         OwnerRule::AddressFor => named(Thing::Owned(Parent::Network), "networkid")
             .or_else(|| named(Thing::Owned(Parent::Vpc), "vpcid")),
-        OwnerRule::ParamsElse(parents) => {
-            parents.iter().find_map(|(parent, name)| named(Thing::Owned(*parent), name))
-        }
+        OwnerRule::ParamsElse(parents) => parents
+            .iter()
+            .find_map(|(parent, name)| named(Thing::Owned(*parent), name)),
         OwnerRule::None | OwnerRule::Caller | OwnerRule::Params | OwnerRule::Unclear => None,
     };
     found.into_iter().collect()
@@ -110,9 +110,13 @@ async fn by_params(params: &ParamMap, directory: &Directory) -> Result<Option<Ow
             None => Err(Refusal::OwnerUnclear(format!("project {id} is not known"))),
         };
     }
-    let Some(name) = params.get("account") else { return Ok(None) };
+    let Some(name) = params.get("account") else {
+        return Ok(None);
+    };
     let Some(domain) = params.get("domainid") else {
-        return Err(Refusal::OwnerUnclear("account stands without domainid".to_owned()));
+        return Err(Refusal::OwnerUnclear(
+            "account stands without domainid".to_owned(),
+        ));
     };
     let domain = CsDomainId::from(domain);
     let account = directory.account(name, &domain).await.map_err(cannot)?;
@@ -123,7 +127,9 @@ async fn by_params(params: &ParamMap, directory: &Directory) -> Result<Option<Ow
             domain,
             project: None,
         })),
-        None => Err(Refusal::OwnerUnclear(format!("account `{name}` is not in that domain"))),
+        None => Err(Refusal::OwnerUnclear(format!(
+            "account `{name}` is not in that domain"
+        ))),
     }
 }
 
