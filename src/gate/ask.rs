@@ -2,7 +2,8 @@
 //! for a minute, what changes is asked each time.
 
 use super::plan::{self, Facts, Question, Thing};
-use crate::cloudstack::command::{Parent, PriceRule};
+use super::whose;
+use crate::cloudstack::command::{Command, Parent};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::upstream::UpstreamError;
@@ -48,18 +49,24 @@ impl Asker {
             .collect())
     }
 
-    /// The facts of a call: what it names, and what that names in turn.
+    /// The facts of a call: what it names, whose that is, and what that names in turn.
     ///
     /// # Errors
     /// As [`Asker::facts`].
     pub async fn for_call(
         &self,
-        rule: PriceRule,
+        command: &Command,
         params: &ParamMap,
     ) -> Result<Facts, UpstreamError> {
-        let mut facts = self.facts(&plan::needs(rule, params)).await?;
-        let more = self.facts(&plan::more(rule, params, &facts)).await?;
-        facts.extend(more);
+        let mut questions = plan::needs(command.price, params);
+        for question in whose::needs(command, params) {
+            if !questions.contains(&question) {
+                questions.push(question);
+            }
+        }
+        let mut facts = self.facts(&questions).await?;
+        let more = plan::more(command.price, params, &facts);
+        facts.extend(self.facts(&more).await?);
         Ok(facts)
     }
 

@@ -5,6 +5,7 @@ use super::plan::{Facts, Question, Thing};
 use super::refusal::Refusal;
 use crate::cloudstack::command::{Command, OwnerRule, Parent};
 use crate::cloudstack::query::ParamMap;
+use crate::cloudstack::tree::Node;
 use crate::meter::observe::owner_named;
 use crate::meter::resource::Owner;
 use crate::terms::ids::{CsDomainId, CsProjectId};
@@ -27,7 +28,8 @@ pub struct Whose {
 /// The things whose owner decides.
 #[must_use]
 pub fn needs(command: &Command, params: &ParamMap) -> Vec<Question> {
-    let named = |thing: Thing, name: &str| params.get(name).map(|id| (thing, id.to_owned()));
+    let named =
+        |thing: Thing, name: &str| params.get(name).map(|id| (thing, id.to_ascii_lowercase()));
     let found = match &command.owner {
         OwnerRule::Parent(parent, name) | OwnerRule::Moves(parent, name) => {
             named(Thing::Owned(*parent), name)
@@ -79,8 +81,24 @@ pub async fn whose(
 fn of_thing(command: &Command, params: &ParamMap, facts: &Facts, own: &Owner) -> Option<Owner> {
     let questions = needs(command, params);
     let node = facts.get(questions.first()?)?;
+    if let Some(owner) = as_owner(node) {
+        return Some(owner);
+    }
     let has_owner = node.text_of("account").is_some() || node.child("projectid").is_some();
     has_owner.then(|| owner_named(node, own))
+}
+
+/// An account or a project is an owner itself.
+fn as_owner(node: &Node) -> Option<Owner> {
+    let (id, domain) = (node.text_of("id")?, node.text_of("domainid")?);
+    let account = node.name == "account";
+    let project = node.name == "project";
+    (account || project).then(|| Owner {
+        account: account.then(|| id.into()),
+        account_name: node.text_of("name").filter(|_| account).map(str::to_owned),
+        domain: domain.into(),
+        project: project.then(|| id.into()),
+    })
 }
 
 /// The caller's own account.
