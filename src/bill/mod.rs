@@ -2,5 +2,9 @@
 //! the ledger's, looks are `render`'s.
 
 pub mod credit_note;
+pub mod document;
+pub mod due;
 pub mod invoice;
+pub mod line;
+pub mod render;
 pub mod statement;

@@ -10,7 +10,7 @@ use super::record::{RecordFault, UsageRecord};
 use super::window::{query_date, query_dates};
 use crate::cloudstack::tree::Node;
 use crate::store::{Store, StoreError, UsageRow};
-use crate::terms::time::{HOUR, Period, Timestamp};
+use crate::terms::time::{HOUR, Period, SECOND, Timestamp};
 use crate::upstream::UpstreamError;
 use crate::upstream::service::Service;
 use serde_json::{Map, Value};
@@ -68,22 +68,19 @@ pub async fn pull(
     Ok(count)
 }
 
-/// Whether a usage job that was newer than `end` has succeeded; the reason where not.
+/// Whether a usage job has succeeded whose windows reach `end`; the reason where not.
 ///
 /// # Errors
 /// [`PullFault::Upstream`].
 pub async fn job_passed(service: &Service, end: Timestamp) -> Result<Result<(), String>, PullFault> {
-    let servers = service.list("listUsageServerMetrics", "usageserver", &[]).await;
-    let answer = match servers {
-        Ok(servers) if !servers.is_empty() => servers,
-        _ => {
-            let answer = service.call("listUsageServerMetrics", &[]).await?;
-            answer.node.children.into_iter().collect()
-        }
-    };
-    let newest = answer.iter().filter_map(newest_job).max();
+    let answer = service.call("listUsageServerMetrics", &[]).await?;
+    if let Some(error) = answer.error {
+        return Ok(Err(format!("listUsageServerMetrics: {} {}", error.code, error.text)));
+    }
+    let newest = answer.node.children.iter().filter_map(newest_job).max();
     Ok(match newest {
-        Some(at) if at > end => Ok(()),
+        // It is the last second of the job's last window, not the time of the job.
+        Some(at) if at.plus(SECOND) >= end => Ok(()),
         Some(at) => Err(format!(
             "the usage server's last successful job is of {}, the month ends at {}",
             query_date(at),
