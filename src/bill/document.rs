@@ -171,8 +171,11 @@ pub fn write(
         }
     };
     let settled = draft.total.minus(draft.tax_of_advances)?;
-    let lines: Result<Vec<Line>, DocumentFault> =
-        draft.lines.iter().map(|one| line(one, facts, period, draft.currency)).collect();
+    let lines: Result<Vec<Line>, DocumentFault> = draft
+        .lines
+        .iter()
+        .map(|one| line(one, facts, period, draft.currency))
+        .collect();
     let groups = draft.groups.iter().map(|group| Group {
         tax_group: group.tax_group.clone(),
         rate: group.rate.normalize().to_string(),
@@ -224,8 +227,7 @@ fn line(
     let id = one.due.line.as_str();
     let (base, kind) = id.split_once('/').unwrap_or((id, ""));
     let versions = || facts.book.within(period).flat_map(|version| &version.lines);
-    let priced: Vec<&PriceLine> =
-        versions().filter(|line| line.id.as_str() == base).collect();
+    let priced: Vec<&PriceLine> = versions().filter(|line| line.id.as_str() == base).collect();
     let before = to_minor_unit(one.due.net, currency)?.minus(one.net)?;
     Ok(Line {
         id: id.to_owned(),
@@ -235,9 +237,19 @@ fn line(
         tax_group: one.due.tax_group.clone(),
         rate: one.due.rate.normalize().to_string(),
         quantity: one.due.quantity.round_dp(6).normalize().to_string(),
-        unit: priced.last().filter(|_| kind != "one-off").map(|line| unit(line)).unwrap_or_default(),
-        unit_price: unit_price(&priced).filter(|_| kind != "one-off").unwrap_or_default(),
-        before: if before.is_zero() { String::new() } else { print(before, currency) },
+        unit: priced
+            .last()
+            .filter(|_| kind != "one-off")
+            .map(|line| unit(line))
+            .unwrap_or_default(),
+        unit_price: unit_price(&priced)
+            .filter(|_| kind != "one-off")
+            .unwrap_or_default(),
+        before: if before.is_zero() {
+            String::new()
+        } else {
+            print(before, currency)
+        },
         net: print(one.net, currency),
     })
 }

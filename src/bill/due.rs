@@ -20,8 +20,11 @@ pub const CORRECTION: &str = "/correction";
 /// What is due of the month: as metered, and beside it what the followed findings change.
 #[must_use]
 pub fn of_month(metered: &MonthTotals, corrected: &MonthTotals, month: &BillingMonth) -> Vec<Due> {
-    let mut found: Vec<Due> =
-        metered.lines.iter().map(|total| Due::of(total, month)).collect();
+    let mut found: Vec<Due> = metered
+        .lines
+        .iter()
+        .map(|total| Due::of(total, month))
+        .collect();
     for (line, quantity, net) in changes(metered, corrected) {
         if !net.is_zero() || !quantity.is_zero() {
             found.push(Due {
@@ -47,11 +50,11 @@ fn changes<'a>(
 ) -> impl Iterator<Item = (&'a LineTotal, Decimal, Decimal)> {
     let before: Vec<LineTotal> = metered.lines.clone();
     corrected.lines.iter().map(move |line| {
-        let same = |other: &&LineTotal| {
-            (&other.line, &other.tax_group) == (&line.line, &line.tax_group)
-        };
+        let same =
+            |other: &&LineTotal| (&other.line, &other.tax_group) == (&line.line, &line.tax_group);
         let old = before.iter().find(same);
-        let (quantity, net) = old.map_or((Decimal::ZERO, Decimal::ZERO), |old| (old.shown, old.net));
+        let (quantity, net) =
+            old.map_or((Decimal::ZERO, Decimal::ZERO), |old| (old.shown, old.net));
         (line, line.shown - quantity, line.net - net)
     })
 }
@@ -87,7 +90,11 @@ pub fn to_correct(
     for (line, _, net) in changes(totals.0, totals.1) {
         let id = correction_of(&line.line);
         named.push((id.clone(), line.tax_group.clone()));
-        put(id, &line.tax_group, gross(net, rate_at_use(terms, line.rate))?)?;
+        put(
+            id,
+            &line.tax_group,
+            gross(net, rate_at_use(terms, line.rate))?,
+        )?;
     }
     let gone = |row: &&Accrual| {
         row.line.as_str().ends_with(CORRECTION)
@@ -116,10 +123,22 @@ pub fn one_off(
         let Some((base, _)) = id.split_once('/').filter(|_| !id.ends_with(CORRECTION)) else {
             continue;
         };
-        let rate = terms.tax.rates.iter().rev().find(|rate| rate.code == row.tax_group);
-        let rate = rate.ok_or_else(|| RateError::NoTaxRate { group: row.tax_group.clone(), at })?;
+        let rate = terms
+            .tax
+            .rates
+            .iter()
+            .rev()
+            .find(|rate| rate.code == row.tax_group);
+        let rate = rate.ok_or_else(|| RateError::NoTaxRate {
+            group: row.tax_group.clone(),
+            at,
+        })?;
         let factor = Decimal::ONE + rate_at_use(terms, rate.rate);
-        let net = row.total.to_decimal().checked_div(factor).ok_or(MoneyError::Overflow)?;
+        let net = row
+            .total
+            .to_decimal()
+            .checked_div(factor)
+            .ok_or(MoneyError::Overflow)?;
         let (class, text) = class_of(base);
         found.push(Due {
             line: row.line.clone(),
@@ -150,9 +169,9 @@ pub fn with_earlier(
             if invoiced.month != *month {
                 continue;
             }
-            let known = due.iter().any(|one| {
-                (&one.line, &one.tax_group) == (&invoiced.line, &invoiced.tax_group)
-            });
+            let known = due
+                .iter()
+                .any(|one| (&one.line, &one.tax_group) == (&invoiced.line, &invoiced.tax_group));
             if !known {
                 let rate = Decimal::from_str(&line.rate);
                 due.push(Due {
@@ -178,7 +197,10 @@ pub fn with_earlier(
 /// [`MoneyError`].
 pub fn gifts(accruals: &[Accrual]) -> Result<Vec<(String, Micros)>, MoneyError> {
     let rows = accruals.iter().map(|row| {
-        Ok((row.tax_group.clone(), row.promo_total.minus(row.promo_invoiced)?))
+        Ok((
+            row.tax_group.clone(),
+            row.promo_total.minus(row.promo_invoiced)?,
+        ))
     });
     rows.collect()
 }

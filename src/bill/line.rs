@@ -92,7 +92,10 @@ pub enum MonthFault {
     #[error("{0} less is due than was invoiced: issue a credit note, then close again")]
     LessThanInvoiced(String),
     #[error("{path}: {source}")]
-    File { path: PathBuf, source: std::io::Error },
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 /// Closes a month (of its own zone) for every payer whose seller's months are of that zone.
@@ -114,7 +117,9 @@ pub async fn close(ctx: &Context, month: &BillingMonth) -> Result<MonthReport, M
         && now < period.end.plus(PATIENCE)
     {
         let until = period.end.plus(PATIENCE);
-        report.waiting = Some(format!("{reason}; it is billed without records after {until}"));
+        report.waiting = Some(format!(
+            "{reason}; it is billed without records after {until}"
+        ));
         report.files = deliver(ctx).await?;
         return Ok(report);
     }
@@ -134,7 +139,14 @@ pub async fn close(ctx: &Context, month: &BillingMonth) -> Result<MonthReport, M
         if parked || !in_zone(&rules, &payer, month.zone()) {
             continue;
         }
-        let one = OneMonth { ctx, rules: &rules, month, period, findings: &findings, provisional };
+        let one = OneMonth {
+            ctx,
+            rules: &rules,
+            month,
+            period,
+            findings: &findings,
+            provisional,
+        };
         match one.close(&payer).await {
             Ok(None) => {}
             Ok(Some(document)) => {
@@ -211,15 +223,20 @@ impl OneMonth<'_> {
         let metered = self.rated(&party, &intervals)?;
         let empty = Vec::new();
         let follow = self.findings.corrections.get(payer).unwrap_or(&empty);
-        let followed =
-            price::followed(&intervals, follow, &self.findings.records, self.period);
+        let followed = price::followed(&intervals, follow, &self.findings.records, self.period);
         let corrected = self.rated(&party, &followed)?;
-        self.correct(payer, &party.terms, (&metered, &corrected)).await?;
+        self.correct(payer, &party.terms, (&metered, &corrected))
+            .await?;
 
         let accruals = store.accruals(payer, self.month).await?;
         let class_of = |line: &str| class_and_text(party.book, self.period, line);
         let mut dues = due::of_month(&metered, &corrected, self.month);
-        dues.extend(due::one_off(&accruals, &party.terms, &class_of, self.period.start)?);
+        dues.extend(due::one_off(
+            &accruals,
+            &party.terms,
+            &class_of,
+            self.period.start,
+        )?);
         let documents = self.documents(payer).await?;
         let already = due::with_earlier(&documents, self.month, &mut dues)?;
         let gifts = due::gifts(&accruals)?;
@@ -254,7 +271,11 @@ impl OneMonth<'_> {
         let rated = rate::month(book, terms, self.period, intervals, self.period.end)?;
         if let Some(first) = rated.unpriced.first() {
             let more = rated.unpriced.len() - 1;
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
             let text = format!("{:?} of `{}`{more}", first.usage_type, first.resource);
             return Err(MonthFault::Unpriced(text));
         }
@@ -273,12 +294,19 @@ impl OneMonth<'_> {
         if lines.is_empty() {
             return Ok(());
         }
-        let rows = accruals.iter().filter(|row| row.line.as_str().ends_with(due::CORRECTION));
-        let before: Vec<String> =
-            rows.map(|row| format!("{}={}", row.line, row.total)).collect();
+        let rows = accruals
+            .iter()
+            .filter(|row| row.line.as_str().ends_with(due::CORRECTION));
+        let before: Vec<String> = rows
+            .map(|row| format!("{}={}", row.line, row.total))
+            .collect();
         let id = digest(&format!("{before:?} {lines:?}"));
         let id = format!("{payer}/{}/{id:032x}", self.month);
-        let command = Command::Correct { id, lines, at: self.ctx.clock.billing() };
+        let command = Command::Correct {
+            id,
+            lines,
+            at: self.ctx.clock.billing(),
+        };
         self.ctx.store.submit(Work::of(command)).await?;
         Ok(())
     }
@@ -286,13 +314,18 @@ impl OneMonth<'_> {
     /// The payer's invoices so far.
     async fn documents(&self, payer: &PayerId) -> Result<Vec<Invoice>, MonthFault> {
         let stored = self.ctx.store.documents(Some(payer), u32::MAX).await?;
-        let invoices = stored.iter().filter(|one| one.kind == DocumentKind::Invoice);
-        Ok(invoices.map(|one| Invoice::read(&one.body)).collect::<Result<_, _>>()?)
+        let invoices = stored
+            .iter()
+            .filter(|one| one.kind == DocumentKind::Invoice);
+        Ok(invoices
+            .map(|one| Invoice::read(&one.body))
+            .collect::<Result<_, _>>()?)
     }
 
     fn notes<'n>(&self, reasons: impl Iterator<Item = &'n str>) -> Vec<String> {
-        let mut notes: Vec<String> =
-            reasons.map(|reason| format!("Found by reconciliation: {reason}.")).collect();
+        let mut notes: Vec<String> = reasons
+            .map(|reason| format!("Found by reconciliation: {reason}."))
+            .collect();
         if self.provisional {
             let text = "Provisional: the cloud's own usage records were not complete when this \
                         was issued; what they change is on a later invoice.";
@@ -311,7 +344,9 @@ impl OneMonth<'_> {
     ) -> Result<Option<Document>, MonthFault> {
         let at = self.ctx.clock.billing();
         let due = at.plus(party.seller.payment_days.saturating_mul(DAY));
-        let after = state.wallet()?.minus(draft.total.minus(draft.tax_of_advances)?)?;
+        let after = state
+            .wallet()?
+            .minus(draft.total.minus(draft.tax_of_advances)?)?;
         let facts = Facts {
             seller: party.seller,
             buyer: party.customer,
@@ -337,13 +372,18 @@ impl OneMonth<'_> {
     fn document_id(&self, payer: &PayerId, documents: &[Invoice]) -> DocumentId {
         let month = self.month.to_string();
         let nth = documents.iter().filter(|one| one.month == month).count();
-        DocumentId::from_bits(digest(&format!("{payer} {month} {} {nth}", self.month.zone())))
+        DocumentId::from_bits(digest(&format!(
+            "{payer} {month} {} {nth}",
+            self.month.zone()
+        )))
     }
 }
 
 fn digest(text: &str) -> u128 {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
+    hash.iter()
+        .take(16)
+        .fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
 }
 
 /// Class and text of a price line as last in force.
@@ -389,7 +429,13 @@ pub async fn deliver(ctx: &Context) -> Result<Vec<PathBuf>, MonthFault> {
 
 /// Letters, digits, `-` and `_` stand; anything else could leave the folder.
 fn file_name(text: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+            c
+        } else {
+            '_'
+        }
+    };
     text.chars().map(safe).collect()
 }
 

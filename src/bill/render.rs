@@ -47,7 +47,25 @@ fn html(invoice: &Invoice, number: &str) -> Result<String, DocumentFault> {
     pages.add_filter("grouped", grouped);
     pages.add_template("invoice.html", PAGE).map_err(fault)?;
     let page = pages.get_template("invoice.html").map_err(fault)?;
-    page.render(context! { invoice => minijinja::Value::from_serialize(invoice), number }).map_err(fault)
+    let stored = serde_json::to_value(invoice).map_err(fault)?;
+    page.render(context! { invoice => shown(&stored), number })
+        .map_err(fault)
+}
+
+/// A document's texts and lists as the page sees them.
+fn shown(stored: &Value) -> minijinja::Value {
+    match stored {
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, inner)| (name.as_str(), shown(inner)));
+            minijinja::Value::from_pairs(fields)
+        }
+        Value::Array(items) => items.iter().map(shown).collect(),
+        Value::String(text) => minijinja::Value::from(text.as_str()),
+        Value::Bool(flag) => minijinja::Value::from(*flag),
+        Value::Null | Value::Number(_) => minijinja::Value::from(stored.to_string()),
+    }
 }
 
 /// `0.19` as `19 %`, digits moved and never computed with floats.
@@ -92,15 +110,38 @@ fn json(invoice: &Invoice, number: &str) -> Result<String, DocumentFault> {
 fn csv(invoice: &Invoice, number: &str) -> Result<String, DocumentFault> {
     let mut out = csv::Writer::from_writer(Vec::new());
     let head = [
-        "invoice", "issued", "buyer", "line", "text", "month", "quantity", "unit", "unit_price",
-        "already_invoiced", "net", "currency", "tax_group", "tax_rate",
+        "invoice",
+        "issued",
+        "buyer",
+        "line",
+        "text",
+        "month",
+        "quantity",
+        "unit",
+        "unit_price",
+        "already_invoiced",
+        "net",
+        "currency",
+        "tax_group",
+        "tax_rate",
     ];
     out.write_record(head).map_err(fault)?;
     for line in &invoice.lines {
         let row = [
-            number, &invoice.issued, &invoice.buyer.id, &line.id, &line.text, &line.month,
-            &line.quantity, &line.unit, &line.unit_price, &line.before, &line.net,
-            &invoice.currency, &line.tax_group, &line.rate,
+            number,
+            &invoice.issued,
+            &invoice.buyer.id,
+            &line.id,
+            &line.text,
+            &line.month,
+            &line.quantity,
+            &line.unit,
+            &line.unit_price,
+            &line.before,
+            &line.net,
+            &invoice.currency,
+            &line.tax_group,
+            &line.rate,
         ];
         // A cell that a spreadsheet would run as a formula is made text.
         let row = row.map(|cell| match cell.starts_with(['=', '+', '@']) {
@@ -121,7 +162,10 @@ mod tests {
     fn figures_are_printed_without_floats() {
         assert_eq!(percent("0.19".to_owned()), "19 %");
         assert_eq!(percent("0.077".to_owned()), "7.7 %");
-        assert_eq!(grouped("-1234567.50".to_owned()), "\u{2212}1\u{202f}234\u{202f}567.50");
+        assert_eq!(
+            grouped("-1234567.50".to_owned()),
+            "\u{2212}1\u{202f}234\u{202f}567.50"
+        );
         assert_eq!(grouped("999.00".to_owned()), "999.00");
         assert_eq!(number("2026", 17), "2026-00017");
     }

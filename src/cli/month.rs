@@ -44,14 +44,21 @@ pub fn run(arguments: &MonthArguments) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(faults) => bail!("{}", join(&faults)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(run_with(&config, arguments))
 }
 
 async fn run_with(config: &Config, arguments: &MonthArguments) -> anyhow::Result<ExitCode> {
     let context = context(config, arguments.offline).await?;
-    let zones: BTreeSet<String> =
-        context.rules.load().sellers.values().map(|seller| seller.zone.clone()).collect();
+    let zones: BTreeSet<String> = context
+        .rules
+        .load()
+        .sellers
+        .values()
+        .map(|seller| seller.zone.clone())
+        .collect();
     let mut whole = true;
     for zone in zones {
         let month = match &arguments.month {
@@ -66,14 +73,20 @@ async fn run_with(config: &Config, arguments: &MonthArguments) -> anyhow::Result
         };
         print!("{text}");
     }
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn context(config: &Config, offline: bool) -> anyhow::Result<Context> {
     let files = config::policy_files(&config.policies).map_err(|f| anyhow::anyhow!(join(&f)))?;
     let rules = policy::check::load(&files).map_err(|faults| {
-        let faults: Vec<String> =
-            faults.iter().map(|f| format!("{}:{}: {} — {}", f.file, f.line, f.what, f.instead)).collect();
+        let faults: Vec<String> = faults
+            .iter()
+            .map(|f| format!("{}:{}: {} — {}", f.file, f.line, f.what, f.instead))
+            .collect();
         anyhow::anyhow!(faults.join("\n"))
     })?;
     let clock = match &config.billing_clock {
@@ -105,7 +118,11 @@ async fn context(config: &Config, offline: bool) -> anyhow::Result<Context> {
 }
 
 fn join(faults: &[config::Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    faults
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What a person reads.
@@ -116,11 +133,15 @@ pub fn table(month: &BillingMonth, report: &MonthReport) -> String {
         out.push(format!("  waits: {reason}"));
     } else {
         let (agree, differ) = (report.agreements, report.differences.len());
-        out.push(format!("  usage records: {agree} meters agree, {differ} differ"));
+        out.push(format!(
+            "  usage records: {agree} meters agree, {differ} differ"
+        ));
     }
     for one in &report.differences {
         let it = &one.difference;
-        let cause = it.cause.map_or_else(String::new, |cause| format!(" ({})", cause.name()));
+        let cause = it
+            .cause
+            .map_or_else(String::new, |cause| format!(" ({})", cause.name()));
         out.push(format!(
             "  {:<11} type {:<2} {}{cause}: metered {} s, reported {} h, price {}, {}",
             it.class.name(),
@@ -138,7 +159,12 @@ pub fn table(month: &BillingMonth, report: &MonthReport) -> String {
     for (payer, reason) in &report.parked {
         out.push(format!("  parked {payer}: {reason}"));
     }
-    out.extend(report.files.iter().map(|path| format!("  wrote {}", path.display())));
+    out.extend(
+        report
+            .files
+            .iter()
+            .map(|path| format!("  wrote {}", path.display())),
+    );
     out.join("\n") + "\n"
 }
 

@@ -56,7 +56,10 @@ pub async fn reconcile(
     let stored = store.intervals_in(None, month).await?;
     let period = whole_windows(&records, month);
     let intervals: Vec<Interval> = stored.iter().map(|one| one.interval.clone()).collect();
-    let context = Context { looseness: &|_, _| None, by_itself: Vec::new() };
+    let context = Context {
+        looseness: &|_, _| None,
+        by_itself: Vec::new(),
+    };
     let records: Vec<UsageRecord> = records
         .into_iter()
         .filter(|one| one.window.start >= period.start && one.window.end <= period.end)
@@ -72,10 +75,19 @@ pub async fn reconcile(
         let price = price_of(rules, payer.as_ref(), &stored, month, &difference, &records);
         let (mut follow, _) = corrections(std::slice::from_ref(&difference));
         if let (Some(payer), Some(correction)) = (&payer, follow.pop()) {
-            found.corrections.entry(payer.clone()).or_default().push(correction);
+            found
+                .corrections
+                .entry(payer.clone())
+                .or_default()
+                .push(correction);
         }
         let believed = believed(&difference);
-        found.findings.push(Finding { believed, difference, payer, price });
+        found.findings.push(Finding {
+            believed,
+            difference,
+            payer,
+            price,
+        });
     }
     found.records = records;
     Ok(found)
@@ -84,8 +96,12 @@ pub async fn reconcile(
 /// The month without the parts of windows that reach beyond it: those stand by our intervals.
 fn whole_windows(records: &[UsageRecord], month: Period) -> Period {
     let windows = || records.iter().map(|record| record.window);
-    let first = windows().filter(|window| window.start < month.start).map(|window| window.end);
-    let last = windows().filter(|window| window.end > month.end).map(|window| window.start);
+    let first = windows()
+        .filter(|window| window.start < month.start)
+        .map(|window| window.end);
+    let last = windows()
+        .filter(|window| window.end > month.end)
+        .map(|window| window.start);
     let start = first.max().unwrap_or(month.start).max(month.start);
     let end = last.min().unwrap_or(month.end).min(month.end);
     Period { start, end }
@@ -127,7 +143,9 @@ fn price_of(
 ) -> Result<Decimal, String> {
     let payer = payer.ok_or("no customer pays for its owner")?;
     let book = rules.book_of(payer).ok_or("its payer has no price book")?;
-    let terms = rules.terms_of(payer).ok_or("its payer has no seller or tax profile")?;
+    let terms = rules
+        .terms_of(payer)
+        .ok_or("its payer has no seller or tax profile")?;
     let mine: Vec<Interval> = stored
         .iter()
         .filter(|one| one.payer.as_ref() == Some(payer))

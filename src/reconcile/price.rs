@@ -35,9 +35,10 @@ pub fn worth(
     let sum = |intervals: &[Interval]| -> Result<Decimal, RateError> {
         let rated = month(book, terms, period, intervals, period.end)?;
         rated.lines.iter().try_fold(Decimal::ZERO, |sum, line| {
-            sum.checked_add(line.net).ok_or_else(|| RateError::Overflow {
-                line: line.line.to_string(),
-            })
+            sum.checked_add(line.net)
+                .ok_or_else(|| RateError::Overflow {
+                    line: line.line.to_string(),
+                })
         })
     };
     let worth = sum(&with)? - sum(intervals)?;
@@ -85,7 +86,11 @@ fn same(interval: &Interval, one: &Correction) -> bool {
 
 fn shorten(intervals: &mut [Interval], one: &Correction, period: Period) {
     let mut left = one.micros.saturating_abs();
-    for interval in intervals.iter_mut().rev().filter(|interval| same(interval, one)) {
+    for interval in intervals
+        .iter_mut()
+        .rev()
+        .filter(|interval| same(interval, one))
+    {
         let Some(part) = interval.within(period) else {
             continue;
         };
@@ -98,7 +103,12 @@ fn shorten(intervals: &mut [Interval], one: &Correction, period: Period) {
 
 /// One interval as long as the records say, from the first of their windows on, held inside the
 /// month.
-fn added(one: &Correction, records: &[UsageRecord], known: &[Interval], period: Period) -> Interval {
+fn added(
+    one: &Correction,
+    records: &[UsageRecord],
+    known: &[Interval],
+    period: Period,
+) -> Interval {
     let of_it = records.iter().filter(|record| {
         let id = record.resource.as_ref().map(ResourceId::as_str);
         record.usage_type == one.usage_type && id == Some(one.resource.as_str())

@@ -53,15 +53,23 @@ pub async fn pull(
     let mut day = done.map_or(first, Timestamp::from_micros).max(first);
     let mut count = 0;
     while day < period.end {
-        let asked = Period { start: day, end: day.plus(2 * DAY) };
+        let asked = Period {
+            start: day,
+            end: day.plus(2 * DAY),
+        };
         let (start, end) = query_dates(asked);
         let params = [("startdate", start.as_str()), ("enddate", end.as_str())];
-        let nodes = service.list("listUsageRecords", "usagerecord", &params).await?;
+        let nodes = service
+            .list("listUsageRecords", "usagerecord", &params)
+            .await?;
         let rows = rows(&nodes, read)?;
         count += rows.len();
         day = day.plus(DAY);
         let cursor = day.micros().to_string();
-        store.facts().keep_usage(&rows, Some((&key, &cursor))).await?;
+        store
+            .facts()
+            .keep_usage(&rows, Some((&key, &cursor)))
+            .await?;
     }
     // The next pull starts over: records may still have come.
     store.facts().put_meta(&key, "").await?;
@@ -72,10 +80,16 @@ pub async fn pull(
 ///
 /// # Errors
 /// [`PullFault::Upstream`].
-pub async fn job_passed(service: &Service, end: Timestamp) -> Result<Result<(), String>, PullFault> {
+pub async fn job_passed(
+    service: &Service,
+    end: Timestamp,
+) -> Result<Result<(), String>, PullFault> {
     let answer = service.call("listUsageServerMetrics", &[]).await?;
     if let Some(error) = answer.error {
-        return Ok(Err(format!("listUsageServerMetrics: {} {}", error.code, error.text)));
+        return Ok(Err(format!(
+            "listUsageServerMetrics: {} {}",
+            error.code, error.text
+        )));
     }
     let newest = answer.node.children.iter().filter_map(newest_job).max();
     Ok(match newest {
@@ -133,7 +147,10 @@ pub async fn kept(store: &Store, period: Period) -> Result<Vec<UsageRecord>, Pul
 
 /// Windows that touch a period start at most this much before it.
 fn reach(period: Period) -> Period {
-    Period { start: period.start.plus(-2 * DAY), end: period.end }
+    Period {
+        start: period.start.plus(-2 * DAY),
+        end: period.end,
+    }
 }
 
 /// One reading's records as rows to keep. What a reading says twice is two rows, told apart by
@@ -165,7 +182,10 @@ pub fn rows(nodes: &[Node], read: Timestamp) -> Result<Vec<UsageRow>, RecordFaul
 
 /// A record's fields as texts, as they came: no number passes through a float. Tags are left out.
 fn json(node: &Node) -> Value {
-    let fields = node.children.iter().filter(|child| child.children.is_empty());
+    let fields = node
+        .children
+        .iter()
+        .filter(|child| child.children.is_empty());
     let fields = fields.map(|child| (child.name.clone(), Value::from(child.text.as_str())));
     Value::Object(fields.collect::<Map<_, _>>())
 }
