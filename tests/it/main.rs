@@ -6,3 +6,4 @@ mod store;
 mod store_crash;
 mod lifecycle;
 mod usage_server;
+mod month;
