@@ -10,3 +10,4 @@ mod store_crash;
 mod lifecycle;
 mod sandbox;
 mod usage_server;
+mod month;
