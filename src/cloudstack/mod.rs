@@ -8,5 +8,6 @@ pub mod query;
 pub mod signature;
 pub mod envelope;
 pub mod async_job;
+pub mod command;
 pub mod time;
 pub mod xml;

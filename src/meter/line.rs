@@ -3,7 +3,7 @@
 //! One inventory, one writer: what is observed is applied in memory and stored in one transaction
 //! with the settlement of its hold; if the store says no, the inventory is read back from it.
 
-use super::inventory::{Applied, Inventory};
+use super::inventory::Inventory;
 use super::observe::{FactQuestion, Observed, ObservedCall, observe};
 use super::resource::{Interval, MeterId, Owner};
 use crate::clock::Clock;
@@ -112,20 +112,16 @@ impl Meter {
         let filled = self.fill(calls).await?;
         let mut running = self.running.lock().await;
         let running = &mut *running;
-        let mut applied = Vec::new();
         for call in calls {
-            applied.extend(observe(call, &running.inventory).apply_to(&mut running.inventory));
+            observe(call, &running.inventory).apply_to(&mut running.inventory);
         }
-        for list in &filled {
-            let owner = calls.first().map(|call| call.owner.clone());
-            if let Some(owner) = owner {
-                applied.extend(
-                    list.observe(owner, &running.inventory)
-                        .apply_to(&mut running.inventory),
-                );
+        if let Some(call) = calls.first() {
+            for list in &filled {
+                let observed = list.observe(call.owner.clone(), &running.inventory);
+                observed.apply_to(&mut running.inventory);
             }
         }
-        self.keep(running, applied, settlement).await
+        self.keep(running, settlement).await
     }
 
     /// Applies changes that a sweep found.
@@ -135,8 +131,8 @@ impl Meter {
     pub async fn apply(&self, observed: Observed) -> Result<(), MeterFault> {
         let mut running = self.running.lock().await;
         let running = &mut *running;
-        let applied = observed.apply_to(&mut running.inventory);
-        self.keep(running, applied, Settlement::default()).await
+        observed.apply_to(&mut running.inventory);
+        self.keep(running, Settlement::default()).await
     }
 
     /// What runs now.
@@ -155,36 +151,32 @@ impl Meter {
         look(&self.running.lock().await.inventory)
     }
 
-    async fn keep(
-        &self,
-        running: &mut Running,
-        applied: Vec<Applied>,
-        settlement: Settlement,
-    ) -> Result<(), MeterFault> {
+    /// Stores the difference between the inventory and its rows, with the settlement.
+    async fn keep(&self, running: &mut Running, settlement: Settlement) -> Result<(), MeterFault> {
         let mut payers = BTreeSet::new();
-        let mut changes = Vec::new();
-        for one in applied {
-            self.changes(running, one, settlement.hold, &mut changes, &mut payers)
-                .await?;
-        }
+        let intervals = match self.difference(running, settlement.hold, &mut payers).await {
+            Ok(changes) => changes,
+            Err(fault) => {
+                *running = read_back(&self.store).await?;
+                return Err(fault.into());
+            }
+        };
         let work = Work {
             command: settlement.command,
             intents: settlement.intents,
-            intervals: changes,
+            intervals,
             ..Work::default()
         };
-        let nothing =
-            work.command.is_none() && work.intents.is_empty() && work.intervals.is_empty();
-        if !nothing {
-            match self.store.submit(work).await {
-                Ok(done) => payers.extend(done.effects.payers.into_iter().map(|p| p.payer)),
-                Err(fault) => {
-                    *running = read_back(&self.store).await?;
-                    return Err(fault.into());
-                }
+        if work == Work::default() {
+            return Ok(());
+        }
+        match self.store.submit(work).await {
+            Ok(done) => payers.extend(done.effects.payers.into_iter().map(|p| p.payer)),
+            Err(fault) => {
+                *running = read_back(&self.store).await?;
+                return Err(fault.into());
             }
         }
-        running.inventory.take_ended();
         for payer in payers {
             // A full queue means that renewals are under way already.
             let _ = self.wake.try_send(payer);
@@ -192,41 +184,58 @@ impl Meter {
         Ok(())
     }
 
-    async fn changes(
+    /// What the store has to learn. The inventory may have renamed things that it knew by a
+    /// makeshift id, so rows are found by their present name.
+    async fn difference(
         &self,
         running: &mut Running,
-        applied: Applied,
         hold: Option<HoldId>,
-        changes: &mut Vec<IntervalChange>,
         payers: &mut BTreeSet<PayerId>,
-    ) -> Result<(), MeterFault> {
-        for ended in applied.closed {
-            if let (Some(row), Some(border)) = (running.rows.remove(&ended.meter), ended.end) {
-                payers.extend(row.payer.clone());
-                changes.push(IntervalChange::End { id: row.id, border });
-            }
-        }
-        for opened in applied.opened {
-            let payer = self.payer_of(&opened.owner, opened.start.at).await?;
-            payers.extend(payer.clone());
-            let id = IntervalId::from_bits(self.clock.id_bits());
-            let row = StoredInterval {
-                id,
-                payer,
-                hold,
-                interval: opened.clone(),
+    ) -> Result<Vec<IntervalChange>, UpstreamError> {
+        let Running { inventory, rows } = running;
+        let mut changes = Vec::new();
+        rename(inventory, rows);
+        for ended in inventory.take_ended() {
+            let row = match rows.remove(&ended.meter) {
+                Some(row) => row,
+                // It started and ended within what was observed at once.
+                None => self.row(&ended, hold).await?,
             };
-            running.rows.insert(opened.meter, row.clone());
-            changes.push(IntervalChange::Insert(row));
+            payers.extend(row.payer.clone());
+            changes.push(IntervalChange::Replace(StoredInterval {
+                interval: ended,
+                ..row
+            }));
         }
-        for mended in applied.mended {
-            if let Some(row) = running.rows.get_mut(&mended.meter) {
-                row.interval = mended;
+        for open in inventory.running() {
+            match rows.get_mut(&open.meter) {
+                Some(row) if row.interval == *open => continue,
+                Some(row) => row.interval = open.clone(),
+                None => {
+                    rows.insert(open.meter.clone(), self.row(open, hold).await?);
+                }
+            }
+            if let Some(row) = rows.get(&open.meter) {
                 payers.extend(row.payer.clone());
                 changes.push(IntervalChange::Replace(row.clone()));
             }
         }
-        Ok(())
+        Ok(changes)
+    }
+
+    async fn row(
+        &self,
+        interval: &Interval,
+        hold: Option<HoldId>,
+    ) -> Result<StoredInterval, UpstreamError> {
+        let payer = self.payer_of(&interval.owner, interval.start.at).await?;
+        let id = IntervalId::from_bits(self.clock.id_bits());
+        Ok(StoredInterval {
+            id,
+            payer,
+            hold,
+            interval: interval.clone(),
+        })
     }
 
     /// Who pays for what this owner has.
@@ -352,11 +361,35 @@ impl Filled {
     }
 }
 
+/// Rows of things that got their real id take that name.
+fn rename(inventory: &Inventory, rows: &mut HashMap<MeterId, StoredInterval>) {
+    let renamed: Vec<MeterId> = rows
+        .keys()
+        .filter(|meter| inventory.current_name(&meter.resource) != &meter.resource)
+        .cloned()
+        .collect();
+    for old in renamed {
+        let resource = inventory.current_name(&old.resource).clone();
+        if let Some(mut row) = rows.remove(&old) {
+            let meter = MeterId { resource, ..old };
+            row.interval.meter = meter.clone();
+            rows.insert(meter, row);
+        }
+    }
+}
+
 async fn read_back(store: &Store) -> Result<Running, StoreError> {
     let mut running = Running::default();
     for row in store.open_intervals(None).await? {
         let open = super::resource::Change::Open(row.interval.clone());
         running.inventory.apply(open);
+        // What belongs to a VM ends with it, also after a restart.
+        if let Some(vm) = row.interval.attributes.vm.clone() {
+            let child = row.interval.meter.resource.clone();
+            running
+                .inventory
+                .learn(super::inventory::Fact::Child(child, vm));
+        }
         running.rows.insert(row.interval.meter.clone(), row);
     }
     running.inventory.take_ended();

@@ -3,7 +3,8 @@
 //! `POST /sandbox/faults` with `name` and `count` switches a fault on for so many times (0: off).
 //! `job-fails`: the next jobs fail and undo what they made. `job-fails-after-vm`: the next deploys
 //! are cancelled, the VM stays, stopped. `answer-lost`: the next answers to state-changing calls
-//! are never sent. `slow`: `count` is milliseconds that every job takes longer, until 0.
+//! are never sent. `slow`, `slow-jobs`: `count` is milliseconds that every answer, every job takes
+//! longer, until 0.
 //! `dies-before-job-row`: the next asynchronous calls end between what they made and their job.
 //! `restart-cancels-jobs`: at once, every pending job is cancelled and every session ends.
 //! `usage-doubled`, `usage-missing`: `count` is the place of the record, from 1, until 0.
@@ -14,11 +15,12 @@ use super::finish;
 use serde_json::{Value, json};
 
 /// Names of faults.
-pub const FAULTS: [&str; 8] = [
+pub const FAULTS: [&str; 9] = [
     "job-fails",
     "job-fails-after-vm",
     "answer-lost",
     "slow",
+    "slow-jobs",
     "dies-before-job-row",
     "restart-cancels-jobs",
     "usage-doubled",

@@ -82,6 +82,7 @@ async fn api(sandbox: &Arc<Sandbox>, asked: &Asked<'_>) -> Result<Answer, std::i
     let params = asked.params;
     let format = Format::asked(params.get("response"));
     let name = params.command();
+    dawdle(sandbox).await;
     if name.eq_ignore_ascii_case("login") {
         return Ok(login(sandbox, asked, format));
     }
@@ -106,16 +107,28 @@ async fn api(sandbox: &Arc<Sandbox>, asked: &Asked<'_>) -> Result<Answer, std::i
         Err(refusal) => return Ok(error(&command.wrapper, &refusal, format, false)),
     };
     let outcome = perform(sandbox, command, params, &caller).await?;
-    let is_read = ["list", "get", "query"]
-        .iter()
-        .any(|lead| name.starts_with(lead));
-    if !is_read && strikes(sandbox, "answer-lost") {
+    if !is_read(name) && strikes(sandbox, "answer-lost") {
         return Err(std::io::Error::other("the fault answer-lost is on"));
     }
     Ok(match outcome {
         Ok(inside) => success(&command.wrapper, &inside, format),
         Err(refusal) => error(&command.wrapper, &refusal, format, true),
     })
+}
+
+/// A command that changes nothing.
+fn is_read(name: &str) -> bool {
+    ["list", "get", "query"]
+        .iter()
+        .any(|lead| name.starts_with(lead))
+}
+
+/// Waits as long as the fault `slow` says.
+async fn dawdle(sandbox: &Sandbox) {
+    let millis = sandbox.look().faults.get("slow").copied().unwrap_or(0);
+    if millis > 0 {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
 }
 
 fn strikes(sandbox: &Sandbox, fault: &str) -> bool {
@@ -168,11 +181,8 @@ async fn perform(
         caller,
         moment: Moment { now, fresh: &fresh },
     };
-    let is_read = ["list", "get", "query"]
-        .iter()
-        .any(|lead| command.name.starts_with(lead));
     let reply = {
-        let mut cloud = if is_read {
+        let mut cloud = if is_read(command.name) {
             sandbox.look()
         } else {
             sandbox.change()
@@ -218,7 +228,7 @@ fn run_later(sandbox: &Arc<Sandbox>, job: String, work: &Work) {
     let (least, most) = sandbox.options.job_delay_millis;
     let steps = u64::from(finish::weight(work).saturating_sub(1));
     let spread = most.saturating_sub(least) / 2;
-    let slow = sandbox.look().faults.get("slow").copied().unwrap_or(0);
+    let slow = sandbox.look().faults.get("slow-jobs").copied().unwrap_or(0);
     let millis = least
         .saturating_add(spread.saturating_mul(steps))
         .saturating_add(slow);
