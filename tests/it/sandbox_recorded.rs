@@ -5,13 +5,15 @@
 //! nothing needs any more fails the test.
 
 use crate::sandbox::compare;
-use crate::sandbox_world::{DISK, World, raw, text};
+use crate::sandbox_world::{World, ZONE, raw, text};
 use faregate::cloudstack::query::ParamMap;
 use faregate::cloudstack::{signature, tree::Node, xml};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cloudstack/");
+/// The disk offering of 5 GiB.
+const DISK_5: &str = "d4ff56d1-b0f4-4a87-839f-622c944ecbcd";
 const DEVIATIONS: &str = include_str!("../sandbox-deviations.md");
 
 /// What stands in for the recorded server's things.
@@ -19,9 +21,13 @@ struct Stage {
     world: World,
     /// Recorded key → (recorded secret, our key, our secret).
     keys: BTreeMap<String, (String, String, String)>,
-    network: String,
-    vm: String,
-    job: String,
+    /// Networks of the plain user and of the account whose limits are reached.
+    networks: (String, String),
+    /// VM and its deploy job, in an isolated network; the same in an L2 network.
+    vm: (String, String),
+    plain_vm: (String, String),
+    /// Jobs that are pending, destroyed their VM, failed, were cancelled.
+    jobs: BTreeMap<&'static str, String>,
     user: String,
     account: String,
 }
@@ -29,11 +35,25 @@ struct Stage {
 impl Stage {
     async fn new(name: &str) -> Self {
         let world = World::new(name).await;
-        let network = world.network(&world.ann, "alice-net").await;
-        let (_, begun) = world
-            .deploy(&world.ann, &[("networkids", &network), ("name", "web1")])
-            .await;
-        world.job(&world.ann, &begun["jobid"]).await;
+        let limited = world.account("lim", "0", None).await;
+        let ben = world.account("ben", "0", None).await;
+        let networks = (
+            world.network(&world.ann, "alice-net").await,
+            world.network(&limited, "lim-net").await,
+        );
+        let vm = deployed(&world, &networks.0, "web1").await;
+        let l2 = [
+            ("command", "createNetwork"),
+            ("name", "l2"),
+            ("zoneid", ZONE),
+            ("networkofferingid", "671ff29c-d7f3-4514-8ffc-55c9ad27fb87"),
+        ];
+        let l2 = text(&world.ok(&world.ann, &l2).await["network"]["id"]);
+        let plain_vm = deployed(&world, &l2, "r1xml").await;
+        let jobs = jobs(&world, &networks.0).await;
+        let on = [("networkids", networks.1.as_str()), ("startvm", "false")];
+        let (status, body) = world.deploy(&limited, &on).await;
+        assert_eq!(status, 200, "{body}");
         let asked = [
             ("command", "getUser"),
             ("userapikey", world.ann.api_key.as_str()),
@@ -41,13 +61,12 @@ impl Stage {
         let user = world.ok(&world.admin, &asked).await;
         let recorded = std::fs::read_to_string(format!("{FOLDER}users.json")).unwrap();
         let recorded: Value = serde_json::from_str(&recorded).unwrap();
-        let limited = Self::limited(&world).await;
         let users = recorded["users"].as_object().unwrap();
         let keys = users.iter().filter_map(|(name, user)| {
             let ours = match name.as_str() {
                 "admin" | "faregate" => &world.admin,
                 "r1lim" => &limited,
-                "r1ben" => return None,
+                "r1ben" => &ben,
                 _ => &world.ann,
             };
             let secret = user["secret"].as_str()?.to_owned();
@@ -56,40 +75,59 @@ impl Stage {
         });
         Self {
             keys: keys.collect(),
-            network,
-            vm: text(&begun["id"]),
-            job: text(&begun["jobid"]),
+            networks,
+            vm,
+            plain_vm,
+            jobs,
             user: text(&user["user"]["id"]),
             account: text(&user["user"]["accountid"]),
             world,
         }
     }
 
-    /// An account whose limits are reached.
-    async fn limited(world: &World) -> crate::sandbox::Keys {
-        let keys = world.account("lim", "0", None).await;
-        let (status, body) = world.deploy(&keys, &[("startvm", "false")]).await;
-        assert_eq!(status, 200, "{body}");
-        let domains = world.ok(&world.admin, &[("command", "listDomains")]).await;
+    /// Sets the limits that a case was recorded with.
+    async fn prepare(&self, case: &str) {
+        let limits: &[(&str, &str, &str)] = match case {
+            _ if case.starts_with("535.limit") => &[("lim", "0", "1")],
+            "limit.volume.createVolume" => &[("lim", "2", "1")],
+            "limit.primary_storage.createVolume" => &[("lim", "2", "20"), ("lim", "10", "0")],
+            "limit.project.createProject" => &[("lim", "5", "0")],
+            "limit.public_ip.associateIpAddress~2" => &[("ann", "1", "0")],
+            _ => &[],
+        };
+        let domains = self
+            .world
+            .ok(&self.world.admin, &[("command", "listDomains")])
+            .await;
         let root = text(&domains["domain"][0]["id"]);
-        for (kind, max) in [("0", "1"), ("2", "1"), ("10", "0"), ("5", "0"), ("1", "0")] {
+        for (account, kind, max) in limits {
             let words = [
                 ("command", "updateResourceLimit"),
-                ("account", "lim"),
+                ("account", *account),
                 ("domainid", root.as_str()),
-                ("resourcetype", kind),
-                ("max", max),
+                ("resourcetype", *kind),
+                ("max", *max),
             ];
-            world.ok(&world.admin, &words).await;
+            self.world.ok(&self.world.admin, &words).await;
         }
-        keys
     }
 
     /// Our parameters for the recorded ones; the signature is made anew where it was right.
-    fn translate(&self, mut map: ParamMap) -> ParamMap {
+    fn translate(&self, mut map: ParamMap, case: &str) -> ParamMap {
         let key = map.get("apikey").unwrap_or_default().to_owned();
         let Some((secret, our_key, our_secret)) = self.keys.get(&key) else {
             return map;
+        };
+        let is_limited = *our_key != self.world.ann.api_key;
+        let (vm, job) = match case {
+            "query.done" | "list.vm" | "stop.displayname-with-markup" => &self.plain_vm,
+            _ => &self.vm,
+        };
+        let job = self.jobs.get(case).unwrap_or(job);
+        let network = if is_limited {
+            &self.networks.1
+        } else {
+            &self.networks.0
         };
         let was_right = signature::agrees(&map, secret.as_bytes());
         let command = map.command().to_owned();
@@ -101,13 +139,13 @@ impl Stage {
                 continue;
             }
             let ours = match (name.as_str(), command.as_str()) {
-                ("networkids" | "networkid", _) => &self.network,
-                ("jobid", _) => &self.job,
-                ("resourceid" | "virtualmachineid", _) => &self.vm,
+                ("networkids" | "networkid", _) => network,
+                ("jobid", _) => job,
+                ("resourceid" | "virtualmachineid", _) => vm,
                 ("id", "listAccounts") => &self.account,
                 ("id", "listUsers" | "getUserKeys") => &self.user,
-                ("id", _) => &self.vm,
-                ("diskofferingid", _) => &DISK.to_owned(),
+                ("id", _) => vm,
+                ("diskofferingid", _) => &DISK_5.to_owned(),
                 _ => continue,
             };
             map.set_value(&name, ours.clone());
@@ -118,6 +156,9 @@ impl Stage {
         {
             map.set_value("userapikey", self.world.ann.api_key.clone());
         }
+        let ann = (&self.world.ann.api_key, &self.world.ann.secret);
+        let asks_job = map.command() == "queryAsyncJobResult";
+        let (our_key, our_secret) = if asks_job { ann } else { (our_key, our_secret) };
         map.set_value("apikey", our_key.clone());
         if was_right {
             map.remove("signature");
@@ -128,12 +169,12 @@ impl Stage {
     }
 
     /// The answer to a recorded request: head and body.
-    async fn ask(&self, request: &Value) -> (String, String) {
+    async fn ask(&self, request: &Value, case: &str) -> (String, String) {
         let target = request["target"].as_str().unwrap();
         let query = target.split_once('?').map_or("", |(_, query)| query);
         let form = request["body"].as_str().unwrap_or_default();
         let map = ParamMap::parse_as_cloudstack(query.as_bytes(), form.as_bytes()).unwrap();
-        let wire = self.translate(map).to_wire();
+        let wire = self.translate(map, case).to_wire();
         let request = match request["method"].as_str().unwrap() {
             "POST" => format!(
                 "POST /client/api HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: \
@@ -150,6 +191,56 @@ impl Stage {
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
         (head.to_owned(), body.to_owned())
     }
+}
+
+/// Deploys a VM that runs; gives its id and its job's.
+async fn deployed(world: &World, network: &str, name: &str) -> (String, String) {
+    let on = [("networkids", network), ("name", name)];
+    let (_, begun) = world.deploy(&world.ann, &on).await;
+    world.job(&world.ann, &begun["jobid"]).await;
+    (text(&begun["id"]), text(&begun["jobid"]))
+}
+
+/// A job of each kind, by the case that asks for it.
+async fn jobs(world: &World, network: &str) -> BTreeMap<&'static str, String> {
+    let ann = &world.ann;
+    let mut jobs = BTreeMap::new();
+    let (vm, _) = deployed(world, network, "gone").await;
+    let gone = [
+        ("command", "destroyVirtualMachine"),
+        ("id", vm.as_str()),
+        ("expunge", "true"),
+    ];
+    jobs.insert(
+        "query.destroyed",
+        text(&world.done(ann, &gone).await["jobid"]),
+    );
+    let faults = [
+        ("job-fails", "query.failed"),
+        ("job-fails-after-vm", "restart.query-3min"),
+    ];
+    let mut left = Vec::new();
+    for (fault, case) in faults {
+        world.fault(fault, 1).await;
+        let (vm, job) = deployed(world, network, fault).await;
+        jobs.insert(case, job);
+        left.push(vm);
+    }
+    for vm in left {
+        let gone = [
+            ("command", "destroyVirtualMachine"),
+            ("id", &vm),
+            ("expunge", "true"),
+        ];
+        world.done(ann, &gone).await;
+    }
+    world.fault("slow-jobs", 60_000).await;
+    let (_, begun) = world
+        .deploy(ann, &[("networkids", network), ("name", "slow")])
+        .await;
+    jobs.insert("query.pending", text(&begun["jobid"]));
+    world.fault("slow-jobs", 0).await;
+    jobs
 }
 
 /// A text without ids, numbers and names that differ from server to server.
@@ -196,7 +287,9 @@ fn compare_order(path: &str, recorded: &Node, ours: &Node, found: &mut Vec<Strin
         names.dedup();
         names
     }
-    let (a, b) = (names(recorded), names(ours));
+    let (a, mut b) = (names(recorded), names(ours));
+    let mut seen = BTreeSet::new();
+    b.retain(|name| seen.insert(*name));
     if a != b {
         let missing: Vec<_> = a.iter().filter(|name| !b.contains(name)).collect();
         let extra: Vec<_> = b.iter().filter(|name| !a.contains(name)).collect();
@@ -213,13 +306,64 @@ fn compare_order(path: &str, recorded: &Node, ours: &Node, found: &mut Vec<Strin
     }
 }
 
+/// The recorded answer with the items first in its lists that ours has first too, by id.
+fn aligned(recorded: &Value, ours: &Value) -> Value {
+    match (recorded, ours) {
+        (Value::Object(a), Value::Object(b)) => {
+            let fields = a.iter().map(|(name, a)| {
+                let a = b.get(name).map_or_else(|| a.clone(), |b| aligned(a, b));
+                (name.clone(), a)
+            });
+            Value::Object(fields.collect())
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            let same = |item: &&Value| {
+                let key = if item.get("id").is_some() {
+                    "id"
+                } else {
+                    "name"
+                };
+                item.get(key).is_some() && item.get(key) == b.first().and_then(|b| b.get(key))
+            };
+            let first = a.iter().find(same).or(a.first());
+            let pair = first.zip(b.first());
+            Value::Array(pair.map(|(a, b)| aligned(a, b)).into_iter().collect())
+        }
+        _ => recorded.clone(),
+    }
+}
+
+/// The same for XML.
+fn aligned_nodes(recorded: &Node, ours: &Node) -> Node {
+    let mut out = Node::leaf(&recorded.name, &recorded.text);
+    let mut done = BTreeSet::new();
+    for child in &recorded.children {
+        if !done.insert(child.name.clone()) {
+            continue;
+        }
+        let other = ours.child(&child.name);
+        let same = |item: &&Node| {
+            let key = if item.child("id").is_some() {
+                "id"
+            } else {
+                "name"
+            };
+            item.text_of(key).is_some() && item.text_of(key) == other.and_then(|o| o.text_of(key))
+        };
+        let item = recorded.all(&child.name).find(same).unwrap_or(child);
+        out.children
+            .push(other.map_or_else(|| item.clone(), |other| aligned_nodes(item, other)));
+    }
+    out
+}
+
 fn compare_bodies(recorded: &str, ours: &str, found: &mut Vec<String>) {
     if recorded.starts_with('{') {
         let parse = |text: &str| serde_json::from_str::<Value>(text);
         let (Ok(a), Ok(b)) = (parse(recorded), parse(ours)) else {
             return found.push(format!("not JSON: {ours}"));
         };
-        compare("", &a, &b, found);
+        compare("", &aligned(&a, &b), &b, found);
         compare_refusals(&a, &b, found);
     } else if recorded.starts_with('<') {
         let (Ok(a), Ok(b)) = (xml::read(recorded.as_bytes()), xml::read(ours.as_bytes())) else {
@@ -228,7 +372,7 @@ fn compare_bodies(recorded: &str, ours: &str, found: &mut Vec<String>) {
         if a.name != b.name {
             found.push(format!("wrapper {} against {}", a.name, b.name));
         }
-        compare_order("", &a, &b, found);
+        compare_order("", &aligned_nodes(&a, &b), &b, found);
         let version = |text: &str| text.contains("cloud-stack-version");
         if version(recorded) != version(ours) {
             found.push(format!("version attribute: {}", version(recorded)));
@@ -244,9 +388,10 @@ async fn differences(stage: &Stage, file: &str) -> (usize, Vec<String>) {
     let lines = std::fs::read_to_string(format!("{FOLDER}{file}")).unwrap();
     for line in lines.lines() {
         let recorded: Value = serde_json::from_str(line).unwrap();
-        let (head, body) = stage.ask(&recorded["request"]).await;
-        calls += 1;
         let case = recorded["case"].as_str().unwrap();
+        stage.prepare(case).await;
+        let (head, body) = stage.ask(&recorded["request"], case).await;
+        calls += 1;
         let mut here = Vec::new();
         let status = recorded["response"]["status"].as_u64().unwrap();
         let ours: u64 = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -375,7 +520,13 @@ async fn jobs_look_like_the_recorded_ones() {
         &stop,
         &mut stopped,
     );
-    stopped.retain(|what| !l2.iter().any(|name| what.contains(name)));
+    let statistics = ["cpuused", "network", "disk", "memory"];
+    stopped.retain(|what| {
+        !l2.iter()
+            .chain(&statistics)
+            .any(|name| what.contains(&format!("machine.{name}")))
+            && !l2.iter().any(|name| what.contains(name))
+    });
     found.extend(stopped);
     let gone = [
         ("command", "destroyVirtualMachine"),
