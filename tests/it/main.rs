@@ -1,5 +1,6 @@
 //! The one integration binary: a module per promise.
 mod recorded_requests;
+mod wire;
 mod command_table;
 mod worked_examples;
 mod policies;
