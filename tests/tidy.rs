@@ -4,6 +4,8 @@
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
+#[path = "tidy/licences.rs"]
+mod licences;
 #[path = "tidy/papers.rs"]
 mod papers;
 #[path = "tidy/rules.rs"]
