@@ -155,7 +155,10 @@ impl CommandTable {
         for (line, text) in lines(SCHEMA) {
             let fields: Vec<&str> = text.split('\t').collect();
             let (name, param, rule) = param(&fields).ok_or_else(|| fault(line, text))?;
-            schema.entry(name.to_owned()).or_default().insert(param.to_owned(), rule);
+            schema
+                .entry(name.to_owned())
+                .or_default()
+                .insert(param.to_owned(), rule);
         }
         for (name, class) in classes {
             let command = given(name, class).ok_or_else(|| fault(0, name))?;
@@ -183,15 +186,22 @@ impl CommandTable {
 }
 
 fn lines(table: &str) -> impl Iterator<Item = (usize, &str)> {
-    (1..).zip(table.lines()).filter(|(_, text)| !text.starts_with('#') && !text.is_empty())
+    (1..)
+        .zip(table.lines())
+        .filter(|(_, text)| !text.starts_with('#') && !text.is_empty())
 }
 
 fn fault(line: usize, what: &str) -> TableFault {
-    TableFault { line, what: what.to_owned() }
+    TableFault {
+        line,
+        what: what.to_owned(),
+    }
 }
 
 fn command(fields: &[&str]) -> Option<Command> {
-    let [name, recorded, kind, class, owner, wrapper, price, reason] = fields else { return None };
+    let [name, recorded, kind, class, owner, wrapper, price, reason] = fields else {
+        return None;
+    };
     Some(Command {
         name: (*name).to_owned(),
         recorded: *recorded == "recorded",
@@ -253,7 +263,9 @@ fn price_of(text: &str) -> Option<PriceRule> {
 }
 
 fn param<'a>(fields: &[&'a str]) -> Option<(&'a str, &'a str, ParamSchema)> {
-    let [command, param, kind, required, bytes_max] = fields else { return None };
+    let [command, param, kind, required, bytes_max] = fields else {
+        return None;
+    };
     let kind = match *kind {
         "uuid" => ParamKind::Uuid,
         "boolean" => ParamKind::Boolean,
@@ -264,7 +276,15 @@ fn param<'a>(fields: &[&'a str]) -> Option<(&'a str, &'a str, ParamSchema)> {
         _ => return None,
     };
     let bytes_max = bytes_max.parse().ok()?;
-    Some((command, param, ParamSchema { kind, required: *required == "yes", bytes_max }))
+    Some((
+        command,
+        param,
+        ParamSchema {
+            kind,
+            required: *required == "yes",
+            bytes_max,
+        },
+    ))
 }
 
 /// A command that only its operator knows.
@@ -275,9 +295,17 @@ fn given(name: &str, class: &str) -> Option<Command> {
         recorded: false,
         kind: Kind::Async,
         class,
-        owner: if class == Class::Raises { OwnerRule::Unclear } else { OwnerRule::None },
+        owner: if class == Class::Raises {
+            OwnerRule::Unclear
+        } else {
+            OwnerRule::None
+        },
         wrapper: format!("{}response", name.to_ascii_lowercase()),
-        price: if class == Class::Raises { PriceRule::Missing } else { PriceRule::Free },
+        price: if class == Class::Raises {
+            PriceRule::Missing
+        } else {
+            PriceRule::Free
+        },
         reason: "classed by the operator".to_owned(),
     })
 }
@@ -295,7 +323,10 @@ mod tests {
     #[test]
     fn a_raising_command_has_an_owner_rule_and_is_never_free() {
         let table = CommandTable::new(&[]).unwrap();
-        for command in table.iter().filter(|command| command.class == Class::Raises) {
+        for command in table
+            .iter()
+            .filter(|command| command.class == Class::Raises)
+        {
             assert_ne!(command.owner, OwnerRule::None, "{}", command.name);
             assert_ne!(command.price, PriceRule::Free, "{}", command.name);
             assert!(!command.reason.is_empty(), "{}", command.name);
@@ -305,17 +336,28 @@ mod tests {
     #[test]
     fn only_raising_commands_are_priced() {
         let table = CommandTable::new(&[]).unwrap();
-        for command in table.iter().filter(|command| command.class != Class::Raises) {
+        for command in table
+            .iter()
+            .filter(|command| command.class != Class::Raises)
+        {
             assert_eq!(command.price, PriceRule::Free, "{}", command.name);
         }
     }
 
     #[test]
     fn an_operator_classes_unknown_commands_but_changes_no_known_one() {
-        let classes = [("fooBar".to_owned(), "read".to_owned()),
-            ("deployVirtualMachine".to_owned(), "read".to_owned())];
+        let classes = [
+            ("fooBar".to_owned(), "read".to_owned()),
+            ("deployVirtualMachine".to_owned(), "read".to_owned()),
+        ];
         let table = CommandTable::new(&classes).unwrap();
-        assert_eq!(table.get("fooBar").map(|command| command.class), Some(Class::Read));
-        assert_eq!(table.get("deployVirtualMachine").map(|c| c.class), Some(Class::Raises));
+        assert_eq!(
+            table.get("fooBar").map(|command| command.class),
+            Some(Class::Read)
+        );
+        assert_eq!(
+            table.get("deployVirtualMachine").map(|c| c.class),
+            Some(Class::Raises)
+        );
     }
 }

@@ -63,6 +63,18 @@ const NOT_FOR_CLIENTS: [&str; 5] = [
     "cmdeventtype",
 ];
 
+/// Names whose values never reach a table or a log.
+const SECRET: [&str; 8] = [
+    "signature",
+    "apikey",
+    "sessionkey",
+    "secretkey",
+    "expires",
+    "signatureversion",
+    "userapikey",
+    "usersecretkey",
+];
+
 impl ParamMap {
     /// The map of a query and, for a POST, its form body, by C2 to C5.
     ///
@@ -187,24 +199,19 @@ impl ParamMap {
         wire
     }
 
-    /// The query without what must not be kept: signature, keys, session, passwords.
+    /// The map without what must not be kept: signature, keys, session, passwords.
     #[must_use]
-    pub fn to_kept(&self) -> String {
-        const SECRET: [&str; 9] = [
-            "signature",
-            "apikey",
-            "sessionkey",
-            "password",
-            "secretkey",
-            "expires",
-            "signatureversion",
-            "userapikey",
-            "usersecretkey",
-        ];
+    pub fn without_secrets(&self) -> Self {
         let mut kept = self.clone();
         kept.by_name
             .retain(|lower, _| !SECRET.contains(&lower.as_str()) && !lower.contains("password"));
-        kept.to_wire()
+        kept
+    }
+
+    /// The query of the map without what must not be kept.
+    #[must_use]
+    pub fn to_kept(&self) -> String {
+        self.without_secrets().to_wire()
     }
 }
 

@@ -104,9 +104,20 @@ impl Renewals {
             return Err(RenewalFault::NoCustomer(payer.clone()));
         };
         let now = self.clock.billing();
-        let since = Period { start: state.accrued_through, end: now.plus(1) };
-        let idle = self.store.intervals_in(Some(payer), since).await?.is_empty();
-        let interval = if idle { i64::MAX / 4 } else { self.relaxed(payer)? };
+        let since = Period {
+            start: state.accrued_through,
+            end: now.plus(1),
+        };
+        let idle = self
+            .store
+            .intervals_in(Some(payer), since)
+            .await?
+            .is_empty();
+        let interval = if idle {
+            i64::MAX / 4
+        } else {
+            self.relaxed(payer)?
+        };
         let mut steps = cover::catch_up(state.accrued_through, now, interval);
         if steps.is_empty() {
             steps.push(now.max(state.accrued_through));
@@ -129,7 +140,10 @@ impl Renewals {
     /// Payers that could not be renewed, with the reason.
     #[must_use]
     pub fn parked(&self) -> BTreeMap<PayerId, String> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.parked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The clock jumped: renewals wait for an operator.
@@ -147,16 +161,27 @@ impl Renewals {
     async fn renew(&self, payer: &PayerId, through: Timestamp) -> Result<(), RenewalFault> {
         for _ in 0..CONFLICTS_MAX {
             let rules = self.rules.load_full();
-            let (Some(book), Some(terms), Some(profile)) =
-                (rules.book_of(payer), rules.terms_of(payer), rules.profile_of(payer))
-            else {
+            let (Some(book), Some(terms), Some(profile)) = (
+                rules.book_of(payer),
+                rules.terms_of(payer),
+                rules.profile_of(payer),
+            ) else {
                 return Err(RenewalFault::NoCustomer(payer.clone()));
             };
-            let pricing = Pricing { book, terms: &terms, profile };
+            let pricing = Pricing {
+                book,
+                terms: &terms,
+                profile,
+            };
             let facts = self.load(payer, &terms.zone, through).await?;
             let through = through.max(facts.state.accrued_through);
-            let renewal =
-                cover::renew(pricing, &facts.state, &facts.accruals, &facts.intervals, through)?;
+            let renewal = cover::renew(
+                pricing,
+                &facts.state,
+                &facts.accruals,
+                &facts.intervals,
+                through,
+            )?;
             match self.store.submit(self.work(&renewal, pricing)).await {
                 Ok(done) => {
                     let state = done.effects.payers.into_iter().next();
@@ -191,9 +216,16 @@ impl Renewals {
             }
             month = month.next();
         }
-        let stored = self.store.intervals_in(Some(payer), Period { start, end }).await?;
+        let stored = self
+            .store
+            .intervals_in(Some(payer), Period { start, end })
+            .await?;
         let intervals = stored.into_iter().map(|stored| stored.interval).collect();
-        Ok(Facts { state, accruals, intervals })
+        Ok(Facts {
+            state,
+            accruals,
+            intervals,
+        })
     }
 
     fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
@@ -216,7 +248,10 @@ impl Renewals {
         let episode = self.store.meta(&key).await?.filter(|text| !text.is_empty());
         if steps.is_empty() {
             if episode.is_some() {
-                let over = Work { meta: vec![(key, String::new())], ..Work::default() };
+                let over = Work {
+                    meta: vec![(key, String::new())],
+                    ..Work::default()
+                };
                 self.store.submit(over).await?;
             }
             return Ok(());
@@ -243,7 +278,13 @@ impl Renewals {
             .collect();
         if !notices.is_empty() || episode.is_none() {
             let meta = vec![(key, episode_name)];
-            self.store.submit(Work { notices, meta, ..Work::default() }).await?;
+            self.store
+                .submit(Work {
+                    notices,
+                    meta,
+                    ..Work::default()
+                })
+                .await?;
         }
         Ok(())
     }
@@ -269,8 +310,12 @@ impl Renewals {
     async fn is_due(&self, state: &PayerState) -> bool {
         let payer = &state.payer;
         let rules = self.rules.load();
-        let Some(profile) = rules.profile_of(payer) else { return false };
-        let Ok(open) = self.store.open_intervals(Some(payer)).await else { return false };
+        let Some(profile) = rules.profile_of(payer) else {
+            return false;
+        };
+        let Ok(open) = self.store.open_intervals(Some(payer)).await else {
+            return false;
+        };
         let intervals: Vec<Interval> = open.into_iter().map(|stored| stored.interval).collect();
         let now = self.clock.billing();
         let burn = match (rules.book_of(payer), rules.terms_of(payer)) {
@@ -316,7 +361,12 @@ impl Renewals {
         let steady = now.1.duration_since(before.1);
         *before = now;
         if went_back || wall.abs_diff(steady) > JUMP_MAX {
-            tracing::error!(verb = "renew", ?wall, ?steady, "the clock jumped: renewals wait");
+            tracing::error!(
+                verb = "renew",
+                ?wall,
+                ?steady,
+                "the clock jumped: renewals wait"
+            );
             self.halted.store(true, Ordering::Relaxed);
         }
     }
@@ -333,7 +383,10 @@ fn notice_text(step: ladder::Step, ahead: &forecast::Forecast) -> String {
     let hours = ahead.until_empty.map_or(0, |left| left / HOUR);
     match step {
         ladder::Step::Notice(_) => {
-            format!("the money lasts for about {hours} h at {} an hour", ahead.burn_per_hour)
+            format!(
+                "the money lasts for about {hours} h at {} an hour",
+                ahead.burn_per_hour
+            )
         }
         ladder::Step::RefuseRaising => format!(
             "what runs lacks {} of its cover: nothing more can be started until it is topped up",

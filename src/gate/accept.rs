@@ -4,7 +4,7 @@
 //! upstream connections; what waits for the disk or for CloudStack's jobs runs elsewhere.
 
 use super::body::AnswerBody;
-use super::line::{self, Core};
+use super::line::{self, Core, Slot};
 use crate::terms::limits;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -79,9 +79,11 @@ async fn connection(
     mut stop: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
+    let slot = Arc::new(Slot::default());
+    let last = slot.clone();
     let service = service_fn(move |request| {
-        let core = core.clone();
-        async move { Ok::<_, Infallible>(answer(&core, request, peer).await) }
+        let (core, slot) = (core.clone(), slot.clone());
+        async move { Ok::<_, Infallible>(answer(&core, request, peer, &slot).await) }
     });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
@@ -93,22 +95,33 @@ async fn connection(
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
     );
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stop.changed() => {}
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = stop.changed() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // A connection that ended well took its last answer along; one that broke may not have.
+    let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let (Ok(()), Some(delivery)) = (ended, last) {
+        delivery.done();
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
 }
 
 async fn answer(
     core: &Arc<Core>,
     request: Request<Incoming>,
     peer: SocketAddr,
+    slot: &Slot,
 ) -> Response<AnswerBody> {
     let (head, body) = request.into_parts();
     match tokio::time::timeout(BODY_SECONDS_MAX, read_body(body)).await {
-        Ok(Ok(body)) => line::line(core, head, body, peer).await,
+        Ok(Ok(body)) => line::line(core, head, body, peer, slot).await,
         Ok(Err(status)) => bare(status),
         Err(_) => bare(StatusCode::REQUEST_TIMEOUT),
     }

@@ -26,7 +26,10 @@ impl Asker {
     /// An asker with this service account.
     #[must_use]
     pub fn new(service: Arc<Service>) -> Self {
-        let kept = Cache::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build();
+        let kept = Cache::builder()
+            .max_capacity(KEPT_MAX)
+            .time_to_live(KEPT)
+            .build();
         Self { service, kept }
     }
 
@@ -38,7 +41,9 @@ impl Asker {
         let asked = questions.iter().map(|question| self.fact(question));
         let found = try_join_all(asked).await?;
         let pairs = questions.iter().cloned().zip(found);
-        Ok(pairs.filter_map(|(question, node)| Some((question, node?))).collect())
+        Ok(pairs
+            .filter_map(|(question, node)| Some((question, node?)))
+            .collect())
     }
 
     async fn fact(&self, question: &Question) -> Result<Option<Node>, UpstreamError> {
@@ -47,8 +52,10 @@ impl Asker {
         }
         let (thing, id) = question;
         let found = self.one(*thing, id).await?;
-        let keeps =
-            matches!(thing, Thing::ServiceOffering | Thing::DiskOffering | Thing::Template);
+        let keeps = matches!(
+            thing,
+            Thing::ServiceOffering | Thing::DiskOffering | Thing::Template
+        );
         if let (true, Some(node)) = (keeps, &found) {
             self.kept.insert(question.clone(), Arc::new(node.clone()));
         }
@@ -57,13 +64,22 @@ impl Asker {
 
     async fn one(&self, thing: Thing, id: &str) -> Result<Option<Node>, UpstreamError> {
         match thing {
-            Thing::ServiceOffering => self.listed("listServiceOfferings", "serviceoffering", id).await,
+            Thing::ServiceOffering => {
+                self.listed("listServiceOfferings", "serviceoffering", id)
+                    .await
+            }
             Thing::DiskOffering => self.listed("listDiskOfferings", "diskoffering", id).await,
             Thing::Network => self.listed("listNetworks", "network", id).await,
-            Thing::Vm => self.listed("listVirtualMachines", "virtualmachine", id).await,
+            Thing::Vm => {
+                self.listed("listVirtualMachines", "virtualmachine", id)
+                    .await
+            }
             Thing::Volume => self.listed("listVolumes", "volume", id).await,
             Thing::Snapshot => self.listed("listSnapshots", "snapshot", id).await,
-            Thing::Address => self.listed("listPublicIpAddresses", "publicipaddress", id).await,
+            Thing::Address => {
+                self.listed("listPublicIpAddresses", "publicipaddress", id)
+                    .await
+            }
             Thing::Vpc => self.listed("listVPCs", "vpc", id).await,
             Thing::Template => {
                 let asked = [("id", id), ("templatefilter", "all"), ("listall", "true")];
@@ -85,8 +101,13 @@ impl Asker {
     ) -> Result<Option<Node>, UpstreamError> {
         let asked = [("id", id), ("listall", "true"), ("projectid", "-1")];
         let offerings = command.ends_with("Offerings");
-        let asked = if offerings { asked.get(..1) } else { Some(asked.as_slice()) };
-        self.call(command, item, id, asked.unwrap_or_default()).await
+        let asked = if offerings {
+            asked.get(..1)
+        } else {
+            Some(asked.as_slice())
+        };
+        self.call(command, item, id, asked.unwrap_or_default())
+            .await
     }
 
     /// An error answer means that the thing is not there for anybody: CloudStack says 431 for an
@@ -99,6 +120,10 @@ impl Asker {
         asked: &[(&str, &str)],
     ) -> Result<Option<Node>, UpstreamError> {
         let answer = self.service.call(command, asked).await?;
-        Ok(answer.node.all(item).find(|node| node.text_of("id") == Some(id)).cloned())
+        Ok(answer
+            .node
+            .all(item)
+            .find(|node| node.text_of("id") == Some(id))
+            .cloned())
     }
 }

@@ -43,10 +43,17 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
-            Self::Whole(bytes) => {
-                Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b))))
-            }
-            Self::Streamed { body, sender, connections } => {
+            Self::Whole(bytes) => Poll::Ready(
+                bytes
+                    .take()
+                    .filter(|b| !b.is_empty())
+                    .map(|b| Ok(Frame::data(b))),
+            ),
+            Self::Streamed {
+                body,
+                sender,
+                connections,
+            } => {
                 let polled = Pin::new(&mut *body).poll_frame(context);
                 if matches!(polled, Poll::Ready(None))
                     && let Some(sender) = sender.take()

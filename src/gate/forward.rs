@@ -67,7 +67,11 @@ pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, 
     let (mut head, body) = answer.into_parts();
     strip_one_hop(&mut head.headers);
     let connections = way.connections.clone();
-    let body = AnswerBody::Streamed { body, sender: Some(sender), connections };
+    let body = AnswerBody::Streamed {
+        body,
+        sender: Some(sender),
+        connections,
+    };
     Ok(Response::from_parts(head, body))
 }
 
@@ -75,11 +79,7 @@ pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, 
 ///
 /// # Errors
 /// [`UpstreamError`], which says whether CloudStack may have got the call.
-pub async fn whole(
-    way: &Way<'_>,
-    call: &Call,
-    map: &ParamMap,
-) -> Result<Answer, UpstreamError> {
+pub async fn whole(way: &Way<'_>, call: &Call, map: &ParamMap) -> Result<Answer, UpstreamError> {
     let request = request(way, call, map).map_err(|e| unsent(way, e))?;
     let (answer, sender) = way.connections.send(request, true).await?;
     let (mut head, mut body) = answer.into_parts();
@@ -104,14 +104,27 @@ pub async fn whole(
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect();
-    Ok(Answer { status: head.status.as_u16(), reason, headers, body: read.freeze() })
+    Ok(Answer {
+        status: head.status.as_u16(),
+        reason,
+        headers,
+        body: read.freeze(),
+    })
 }
 
 fn unsent(way: &Way<'_>, fault: http::Error) -> UpstreamError {
     let server = way.connections.server().to_owned();
-    UpstreamError { server, what: fault.to_string(), sent: Sent::NotSent }
+    UpstreamError {
+        server,
+        what: fault.to_string(),
+        sent: Sent::NotSent,
+    }
 }
 
 fn lost(way: &Way<'_>, what: String) -> UpstreamError {
-    UpstreamError { server: way.connections.server().to_owned(), what, sent: Sent::Unknown }
+    UpstreamError {
+        server: way.connections.server().to_owned(),
+        what,
+        sent: Sent::Unknown,
+    }
 }

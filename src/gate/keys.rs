@@ -91,7 +91,15 @@ impl Keys {
             .max_capacity(limits::KEYS_CACHED_MAX)
             .time_to_live(Duration::from_secs(limits::KEY_SECONDS_MAX))
             .build();
-        Self { service, directory, store, vault, clock, kept, lookups: Lookups::default() }
+        Self {
+            service,
+            directory,
+            store,
+            vault,
+            clock,
+            kept,
+            lookups: Lookups::default(),
+        }
     }
 
     /// What is known of a key; none where CloudStack does not know it.
@@ -146,7 +154,11 @@ impl Keys {
         lookups.retain(|at| now.duration_since(*at) < Duration::from_secs(1));
         if lookups.len() >= LOOKUPS_A_SECOND {
             let what = "too many unknown keys are asked for; try again in a second".to_owned();
-            return Err(UpstreamError { server: String::new(), what, sent: Sent::NotSent });
+            return Err(UpstreamError {
+                server: String::new(),
+                what,
+                sent: Sent::NotSent,
+            });
         }
         lookups.push_back(now);
         Ok(())
@@ -162,19 +174,29 @@ impl Keys {
             };
         };
         let text = |field: &str| {
-            user.text_of(field).map(str::to_owned).ok_or_else(|| unclear("getUser is incomplete"))
+            user.text_of(field)
+                .map(str::to_owned)
+                .ok_or_else(|| unclear("getUser is incomplete"))
         };
         let (id, account_id, domain) = (text("id")?, text("accountid")?, text("domainid")?);
         let keys = self.service.call("getUserKeys", &[("id", &id)]).await?;
         let Some(keys) = keys.node.child("userkeys") else {
-            return Err(unclear("getUserKeys gave no keys; the reading role must be of type Admin"));
+            return Err(unclear(
+                "getUserKeys gave no keys; the reading role must be of type Admin",
+            ));
         };
         let account = self.directory.account_by_id(&account_id).await?;
         let domain = CsDomainId::from(domain);
-        let domains = self.directory.path(&domain).await?.unwrap_or_else(|| vec![domain]);
+        let domains = self
+            .directory
+            .path(&domain)
+            .await?
+            .unwrap_or_else(|| vec![domain]);
         let on = |state: Option<&str>| state.is_some_and(|s| s.eq_ignore_ascii_case("enabled"));
         let enabled = on(user.text_of("state"))
-            && account.as_ref().is_some_and(|account| on(Some(&account.state)))
+            && account
+                .as_ref()
+                .is_some_and(|account| on(Some(&account.state)))
             && may_use(keys);
         Ok(Some(KeyEntry {
             api_key: text("apikey").unwrap_or_else(|_| key.to_owned()),
@@ -204,7 +226,11 @@ impl Keys {
         let Some(ciphertext) = text.ok().and_then(|t| self.vault.seal(&key_hash, &t).ok()) else {
             return;
         };
-        let row = CachedKey { key_hash, ciphertext, at: self.clock.wall() };
+        let row = CachedKey {
+            key_hash,
+            ciphertext,
+            at: self.clock.wall(),
+        };
         if let Err(fault) = self.store.facts().put_key(&row).await {
             tracing::warn!(verb = "authenticate", %fault, "a key could not be kept");
         }
@@ -215,7 +241,9 @@ impl Keys {
         let key_hash = hash(key);
         let row = self.store.facts().key(&key_hash).await.ok()??;
         let age = self.clock.wall().since(row.at);
-        let young = i64::try_from(limits::KEY_SECONDS_MAX).ok()?.checked_mul(SECOND)?;
+        let young = i64::try_from(limits::KEY_SECONDS_MAX)
+            .ok()?
+            .checked_mul(SECOND)?;
         if !(0..young).contains(&age) {
             return None;
         }
@@ -242,9 +270,16 @@ fn may_use(keys: &Node) -> bool {
 }
 
 fn hash(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(key.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn unclear(what: &str) -> UpstreamError {
-    UpstreamError { server: String::new(), what: what.to_owned(), sent: Sent::Unknown }
+    UpstreamError {
+        server: String::new(),
+        what: what.to_owned(),
+        sent: Sent::Unknown,
+    }
 }

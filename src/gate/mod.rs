@@ -15,3 +15,7 @@ pub mod body;
 pub mod wire;
 pub mod resend;
 pub mod forward;
+pub mod reserve;
+pub mod line;
+mod raise;
+pub mod accept;

@@ -56,11 +56,18 @@ pub fn needs(rule: PriceRule, params: &ParamMap) -> Vec<Question> {
             (Thing::Snapshot, "snapshotid"),
         ],
         PriceRule::Start => &[(Thing::Vm, "id")],
-        PriceRule::Scale => &[(Thing::Vm, "id"), (Thing::ServiceOffering, "serviceofferingid")],
-        PriceRule::Volume => {
-            &[(Thing::DiskOffering, "diskofferingid"), (Thing::Snapshot, "snapshotid")]
-        }
-        PriceRule::Resize => &[(Thing::Volume, "id"), (Thing::DiskOffering, "diskofferingid")],
+        PriceRule::Scale => &[
+            (Thing::Vm, "id"),
+            (Thing::ServiceOffering, "serviceofferingid"),
+        ],
+        PriceRule::Volume => &[
+            (Thing::DiskOffering, "diskofferingid"),
+            (Thing::Snapshot, "snapshotid"),
+        ],
+        PriceRule::Resize => &[
+            (Thing::Volume, "id"),
+            (Thing::DiskOffering, "diskofferingid"),
+        ],
         PriceRule::Snapshot => &[(Thing::Volume, "volumeid")],
         PriceRule::Address | PriceRule::Network | PriceRule::Free | PriceRule::Missing => &[],
     };
@@ -107,8 +114,11 @@ pub fn plan(
 
 fn networks(params: &ParamMap) -> Vec<String> {
     let listed = params.get("networkids").unwrap_or_default();
-    let mut ids: Vec<String> =
-        listed.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+    let mut ids: Vec<String> = listed
+        .split(',')
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .collect();
     for (lower, param) in params.iter() {
         if lower.starts_with("iptonetworklist[") && lower.ends_with("].networkid") {
             ids.push(param.value.to_ascii_lowercase());
@@ -129,7 +139,8 @@ impl Call<'_> {
     }
 
     fn wanted(&self, thing: Thing, name: &str) -> Result<&Node, Refusal> {
-        self.fact(thing, name).ok_or_else(|| refused(name, "is missing, and its price hangs on it"))
+        self.fact(thing, name)
+            .ok_or_else(|| refused(name, "is missing, and its price hangs on it"))
     }
 
     /// A value of `details[…]`, by its key in lower case; two of one key are refused.
@@ -137,7 +148,9 @@ impl Call<'_> {
         let mut found = None;
         for (lower, param) in self.params.iter() {
             let is_key = lower.starts_with("details[")
-                && lower.rsplit_once("].").is_some_and(|(_, inner)| inner == key);
+                && lower
+                    .rsplit_once("].")
+                    .is_some_and(|(_, inner)| inner == key);
             if is_key && found.replace(param.value.as_str()).is_some() {
                 return Err(refused(&param.name, "stands there twice; send it once"));
             }
@@ -180,8 +193,15 @@ impl Call<'_> {
 
     fn deploy(&self) -> Result<Plan, Refusal> {
         for name in ["datadiskofferinglist", "datadisksdetails", "nicnetworklist"] {
-            if let Some((_, param)) = self.params.iter().find(|(lower, _)| lower.starts_with(name)) {
-                return Err(refused(&param.name, "has no price rule yet; add disks by createVolume"));
+            if let Some((_, param)) = self
+                .params
+                .iter()
+                .find(|(lower, _)| lower.starts_with(name))
+            {
+                return Err(refused(
+                    &param.name,
+                    "has no price rule yet; add disks by createVolume",
+                ));
             }
         }
         let offering = self.wanted(Thing::ServiceOffering, "serviceofferingid")?;
@@ -195,7 +215,10 @@ impl Call<'_> {
         }
         after.extend(self.disks(offering, &vm)?);
         after.extend(self.source_nat());
-        Ok(Plan { after, before: Vec::new() })
+        Ok(Plan {
+            after,
+            before: Vec::new(),
+        })
     }
 
     fn disks(&self, offering: &Node, vm: &Attributes) -> Result<Vec<Planned>, Refusal> {
@@ -209,13 +232,23 @@ impl Call<'_> {
             None => None,
         };
         if self.params.get("volumeid").is_none() {
-            let root = if is_iso { data_size } else { Some(self.root_size(offering)?) };
-            let shape = Attributes { template: vm.template.clone(), ..volume(root, vm) };
+            let root = if is_iso {
+                data_size
+            } else {
+                Some(self.root_size(offering)?)
+            };
+            let shape = Attributes {
+                template: vm.template.clone(),
+                ..volume(root, vm)
+            };
             disks.push(planned(UsageType::Volume, shape));
         }
         if let (Some(disk), false) = (data, is_iso) {
             let offering = disk.text_of("id").map(str::to_owned);
-            let shape = Attributes { offering, ..volume(data_size, vm) };
+            let shape = Attributes {
+                offering,
+                ..volume(data_size, vm)
+            };
             disks.push(planned(UsageType::Volume, shape));
         }
         Ok(disks)
@@ -227,7 +260,10 @@ impl Call<'_> {
         let source = self
             .fact(Thing::Template, "templateid")
             .and_then(|template| template.number_of("size"))
-            .or_else(|| self.fact(Thing::Snapshot, "snapshotid")?.number_of("virtualsize"))
+            .or_else(|| {
+                self.fact(Thing::Snapshot, "snapshotid")?
+                    .number_of("virtualsize")
+            })
             .unwrap_or(0);
         let asked = match self.detail("rootdisksize")? {
             Some(text) => self.number("details.rootdisksize", Some(text))?,
@@ -237,8 +273,14 @@ impl Call<'_> {
             Some(disk) => disk.number_of("disksize"),
             None => offering.number_of("rootdisksize"),
         };
-        let gib = asked.into_iter().chain(fixed.filter(|size| *size > 0)).max().unwrap_or(0);
-        let bytes = gib.checked_mul(GIB).ok_or_else(|| refused("rootdisksize", "is too large"))?;
+        let gib = asked
+            .into_iter()
+            .chain(fixed.filter(|size| *size > 0))
+            .max()
+            .unwrap_or(0);
+        let bytes = gib
+            .checked_mul(GIB)
+            .ok_or_else(|| refused("rootdisksize", "is too large"))?;
         Ok(bytes.max(source))
     }
 
@@ -256,7 +298,9 @@ impl Call<'_> {
         let ids = networks(self.params);
         for id in &ids {
             let network = self.facts.get(&(Thing::Network, id.clone()));
-            let offering = network.and_then(|n| n.text_of("networkofferingid")).map(str::to_owned);
+            let offering = network
+                .and_then(|n| n.text_of("networkofferingid"))
+                .map(str::to_owned);
             let count = by_offering.entry(offering).or_default();
             *count = count.saturating_add(1);
         }
@@ -266,7 +310,11 @@ impl Call<'_> {
         by_offering
             .into_iter()
             .map(|(offering, count)| {
-                let attributes = Attributes { offering, count, ..Attributes::default() };
+                let attributes = Attributes {
+                    offering,
+                    count,
+                    ..Attributes::default()
+                };
                 planned(UsageType::NetworkOffering, attributes)
             })
             .collect()
@@ -279,13 +327,18 @@ impl Call<'_> {
             let network = self.facts.get(&(Thing::Network, (*id).clone()));
             network.is_some_and(|network| {
                 network.text_of("state") == Some("Allocated")
-                    && network.all("service").any(|s| s.text_of("name") == Some("SourceNat"))
+                    && network
+                        .all("service")
+                        .any(|s| s.text_of("name") == Some("SourceNat"))
             })
         });
         unused
             .map(|_| {
-                let attributes =
-                    Attributes { source_nat: true, count: 1, ..Attributes::default() };
+                let attributes = Attributes {
+                    source_nat: true,
+                    count: 1,
+                    ..Attributes::default()
+                };
                 planned(UsageType::IpAddress, attributes)
             })
             .collect()
@@ -295,9 +348,16 @@ impl Call<'_> {
         let vm = self.wanted(Thing::Vm, "id")?;
         let mut after = vec![planned(UsageType::RunningVm, of_vm(vm))];
         let nics = i64::try_from(vm.all("nic").count()).unwrap_or(1).max(1);
-        let nic = Attributes { count: nics, ..Attributes::default() };
+        let nic = Attributes {
+            count: nics,
+            ..Attributes::default()
+        };
         after.push(planned(UsageType::NetworkOffering, nic));
-        let before = if vm.text_of("state") == Some("Running") { after.clone() } else { Vec::new() };
+        let before = if vm.text_of("state") == Some("Running") {
+            after.clone()
+        } else {
+            Vec::new()
+        };
         Ok(Plan { after, before })
     }
 
@@ -306,12 +366,20 @@ impl Call<'_> {
         let offering = self.wanted(Thing::ServiceOffering, "serviceofferingid")?;
         let old = of_vm(vm);
         let new = match self.shape(offering) {
-            Ok(shape) => Attributes { zone: old.zone.clone(), template: old.template.clone(), ..shape },
+            Ok(shape) => Attributes {
+                zone: old.zone.clone(),
+                template: old.template.clone(),
+                ..shape
+            },
             // Values that are left out keep what the VM has.
             Err(_) if offering.text_of("iscustomized") == Some("true") => Attributes {
                 offering: offering.text_of("id").map(str::to_owned),
-                vcpus: self.number("details.cpunumber", self.detail("cpunumber")?)?.or(old.vcpus),
-                memory_mib: self.number("details.memory", self.detail("memory")?)?.or(old.memory_mib),
+                vcpus: self
+                    .number("details.cpunumber", self.detail("cpunumber")?)?
+                    .or(old.vcpus),
+                memory_mib: self
+                    .number("details.memory", self.detail("memory")?)?
+                    .or(old.memory_mib),
                 ..old.clone()
             },
             Err(refusal) => return Err(refusal),
@@ -324,7 +392,10 @@ impl Call<'_> {
             }
             meters
         };
-        Ok(Plan { after: of(&new), before: of(&old) })
+        Ok(Plan {
+            after: of(&new),
+            before: of(&old),
+        })
     }
 
     fn volume(&self) -> Result<Plan, Refusal> {
@@ -336,7 +407,10 @@ impl Call<'_> {
                 let asked = self.number("size", self.params.get("size"))?;
                 let asked = asked.and_then(|gib| gib.checked_mul(GIB));
                 size.into_iter().chain(asked).max().ok_or_else(|| {
-                    refused("snapshotid", "names a snapshot whose size is not known; send size")
+                    refused(
+                        "snapshotid",
+                        "names a snapshot whose size is not known; send size",
+                    )
                 })?
             }
         };
@@ -347,7 +421,10 @@ impl Call<'_> {
             count: 1,
             ..Attributes::default()
         };
-        Ok(Plan { after: vec![planned(UsageType::Volume, attributes)], before: Vec::new() })
+        Ok(Plan {
+            after: vec![planned(UsageType::Volume, attributes)],
+            before: Vec::new(),
+        })
     }
 
     fn resize(&self) -> Result<Plan, Refusal> {
@@ -366,7 +443,10 @@ impl Call<'_> {
                 .and_then(|gib| gib.checked_mul(GIB))
                 .ok_or_else(|| refused("size", "is missing, and the price hangs on it"))?,
         };
-        let new = Attributes { size_bytes: Some(size), ..old.clone() };
+        let new = Attributes {
+            size_bytes: Some(size),
+            ..old.clone()
+        };
         Ok(Plan {
             after: vec![planned(UsageType::Volume, new)],
             before: vec![planned(UsageType::Volume, old)],
@@ -374,8 +454,14 @@ impl Call<'_> {
     }
 
     fn address(&self) -> Plan {
-        let attributes = Attributes { count: 1, ..Attributes::default() };
-        Plan { after: vec![planned(UsageType::IpAddress, attributes)], before: Vec::new() }
+        let attributes = Attributes {
+            count: 1,
+            ..Attributes::default()
+        };
+        Plan {
+            after: vec![planned(UsageType::IpAddress, attributes)],
+            before: Vec::new(),
+        }
     }
 
     fn network(&self) -> Plan {
@@ -385,23 +471,40 @@ impl Call<'_> {
             count: 1,
             ..Attributes::default()
         };
-        Plan { after: vec![planned(UsageType::Network, attributes)], before: Vec::new() }
+        Plan {
+            after: vec![planned(UsageType::Network, attributes)],
+            before: Vec::new(),
+        }
     }
 
     fn snapshot(&self) -> Result<Plan, Refusal> {
         let volume = self.wanted(Thing::Volume, "volumeid")?;
-        let attributes =
-            Attributes { size_bytes: volume.number_of("size"), count: 1, ..Attributes::default() };
-        Ok(Plan { after: vec![planned(UsageType::Snapshot, attributes)], before: Vec::new() })
+        let attributes = Attributes {
+            size_bytes: volume.number_of("size"),
+            count: 1,
+            ..Attributes::default()
+        };
+        Ok(Plan {
+            after: vec![planned(UsageType::Snapshot, attributes)],
+            before: Vec::new(),
+        })
     }
 }
 
 const fn planned(usage_type: UsageType, attributes: Attributes) -> Planned {
-    Planned { usage_type, attributes }
+    Planned {
+        usage_type,
+        attributes,
+    }
 }
 
 fn volume(size_bytes: Option<i64>, vm: &Attributes) -> Attributes {
-    Attributes { zone: vm.zone.clone(), size_bytes, count: 1, ..Attributes::default() }
+    Attributes {
+        zone: vm.zone.clone(),
+        size_bytes,
+        count: 1,
+        ..Attributes::default()
+    }
 }
 
 fn of_vm(vm: &Node) -> Attributes {
@@ -420,5 +523,8 @@ fn of_vm(vm: &Node) -> Attributes {
 }
 
 fn refused(name: &str, what: &str) -> Refusal {
-    Refusal::Parameter { name: name.to_owned(), what: what.to_owned() }
+    Refusal::Parameter {
+        name: name.to_owned(),
+        what: what.to_owned(),
+    }
 }

@@ -61,21 +61,33 @@ impl Resends {
     /// Nothing remembered yet.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, remembered: Mutex::default() }
+        Self {
+            clock,
+            remembered: Mutex::default(),
+        }
     }
 
     /// Whether this request is new, or asks again for an answer that was lost.
     #[must_use]
     pub fn turn(self: &Arc<Self>, fingerprint: [u8; 32]) -> Turn {
         let now = self.clock.monotonic();
-        let mut guard = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let remembered = &mut *guard;
         if remembered.by_request.len() >= KEPT_MAX {
-            remembered.by_request.retain(|_, entries| entries.iter().any(|e| e.wanted(now)));
+            remembered
+                .by_request
+                .retain(|_, entries| entries.iter().any(|e| e.wanted(now)));
         }
         remembered.serial = remembered.serial.wrapping_add(1);
-        let mut delivery =
-            Delivery { resends: self.clone(), fingerprint, serial: remembered.serial, done: false };
+        let mut delivery = Delivery {
+            resends: self.clone(),
+            fingerprint,
+            serial: remembered.serial,
+            done: false,
+        };
         let entries = remembered.by_request.entry(fingerprint).or_default();
         entries.retain(|entry| entry.wanted(now));
         if let Some(entry) = entries.iter_mut().find(|entry| entry.lost.is_some()) {
@@ -84,7 +96,11 @@ impl Resends {
             return Turn::Again(entry.answer.clone(), delivery);
         }
         let (tell, answer) = watch::channel(None);
-        entries.push(Entry { serial: delivery.serial, answer, lost: None });
+        entries.push(Entry {
+            serial: delivery.serial,
+            answer,
+            lost: None,
+        });
         Turn::First(tell, delivery)
     }
 }
@@ -105,9 +121,14 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         let now = self.resends.clock.monotonic();
-        let mut remembered =
-            self.resends.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entries) = remembered.by_request.get_mut(&self.fingerprint) else { return };
+        let mut remembered = self
+            .resends
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(entries) = remembered.by_request.get_mut(&self.fingerprint) else {
+            return;
+        };
         if self.done {
             entries.retain(|entry| entry.serial != self.serial);
         } else if let Some(entry) = entries.iter_mut().find(|e| e.serial == self.serial) {
@@ -130,7 +151,9 @@ mod tests {
     #[test]
     fn an_equal_request_after_a_delivered_answer_is_a_second_call() {
         let resends = resends();
-        let Turn::First(_, delivery) = resends.turn([1; 32]) else { panic!("not first") };
+        let Turn::First(_, delivery) = resends.turn([1; 32]) else {
+            panic!("not first")
+        };
         delivery.done();
         assert!(matches!(resends.turn([1; 32]), Turn::First(..)));
     }
@@ -146,7 +169,9 @@ mod tests {
     fn a_lost_answer_is_given_again_once() {
         let resends = resends();
         drop(resends.turn([1; 32]));
-        let Turn::Again(_, delivery) = resends.turn([1; 32]) else { panic!("not again") };
+        let Turn::Again(_, delivery) = resends.turn([1; 32]) else {
+            panic!("not again")
+        };
         delivery.done();
         assert!(matches!(resends.turn([1; 32]), Turn::First(..)));
     }
@@ -156,7 +181,9 @@ mod tests {
         let resends = resends();
         let (first, second) = (resends.turn([1; 32]), resends.turn([1; 32]));
         drop(second);
-        let Turn::First(_, delivery) = first else { panic!("not first") };
+        let Turn::First(_, delivery) = first else {
+            panic!("not first")
+        };
         delivery.done();
         assert!(matches!(resends.turn([1; 32]), Turn::Again(..)));
     }

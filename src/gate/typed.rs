@@ -10,18 +10,22 @@ use crate::cloudstack::query::{ParamMap, is_refused_character};
 use crate::terms::limits;
 
 /// Names that every command takes, beside its own.
-const EVERYWHERE: [&str; 8] =
-    ["command", "response", "apikey", "signature", "signatureversion", "expires", "sessionkey", "_"];
+const EVERYWHERE: [&str; 8] = [
+    "command",
+    "response",
+    "apikey",
+    "signature",
+    "signatureversion",
+    "expires",
+    "sessionkey",
+    "_",
+];
 
 /// Types every parameter of a raising call.
 ///
 /// # Errors
 /// [`Refusal::Parameter`], naming the first that cannot be read in one way.
-pub fn parameters(
-    command: &str,
-    table: &CommandTable,
-    map: &mut ParamMap,
-) -> Result<(), Refusal> {
+pub fn parameters(command: &str, table: &CommandTable, map: &mut ParamMap) -> Result<(), Refusal> {
     let mut normal = Vec::new();
     for (lower, param) in map.iter() {
         let name = param.name.as_str();
@@ -44,14 +48,20 @@ pub fn parameters(
         map.set_value(&lower, value);
     }
     if map.get("projectid").is_some() && map.get("account").is_some() {
-        return Err(refused("projectid", "stands beside account; send one of the two"));
+        return Err(refused(
+            "projectid",
+            "stands beside account; send one of the two",
+        ));
     }
     Ok(())
 }
 
 fn check_text(name: &str, value: &str, schema: ParamSchema) -> Result<(), Refusal> {
     if value.len() > schema.bytes_max.max(limits::VALUE_BYTES_MAX) {
-        return Err(refused(name, &format!("is over {} bytes", schema.bytes_max)));
+        return Err(refused(
+            name,
+            &format!("is over {} bytes", schema.bytes_max),
+        ));
     }
     if value.chars().any(is_refused_character) {
         return Err(refused(name, "holds a control character"));
@@ -60,7 +70,14 @@ fn check_text(name: &str, value: &str, schema: ParamSchema) -> Result<(), Refusa
         let digits = value.get(at.saturating_add(2)..at.saturating_add(6));
         digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
     });
-    if escape { Err(refused(name, "holds a \\u escape; write the character itself")) } else { Ok(()) }
+    if escape {
+        Err(refused(
+            name,
+            "holds a \\u escape; write the character itself",
+        ))
+    } else {
+        Ok(())
+    }
 }
 
 /// The value in its one form, where that differs from what was sent.
@@ -75,7 +92,11 @@ fn normalised(name: &str, value: &str, kind: ParamKind) -> Result<Option<String>
             let is_number = !value.is_empty()
                 && value.bytes().all(|b| b.is_ascii_digit())
                 && value.parse::<i64>().is_ok();
-            if is_number { Ok(None) } else { Err(refused(name, &format!("is `{value}`; write digits"))) }
+            if is_number {
+                Ok(None)
+            } else {
+                Err(refused(name, &format!("is `{value}`; write digits")))
+            }
         }
         ParamKind::List if name.to_ascii_lowercase().ends_with("ids") => {
             let items: Result<Vec<String>, Refusal> =
@@ -99,11 +120,17 @@ fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
         return Ok(lower);
     }
     let shown: String = value.chars().take(60).collect();
-    Err(refused(name, &format!("is `{shown}`; write the UUID alone")))
+    Err(refused(
+        name,
+        &format!("is `{shown}`; write the UUID alone"),
+    ))
 }
 
 fn refused(name: &str, what: &str) -> Refusal {
-    Refusal::Parameter { name: name.to_owned(), what: what.to_owned() }
+    Refusal::Parameter {
+        name: name.to_owned(),
+        what: what.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +147,10 @@ mod tests {
     fn what_can_be_read_in_one_way_only_is_normalised() {
         let upper = "serviceOfferingId=1D8D87D4-1425-459C-8D81-C6F57DCA2BD2&startvm=TRUE";
         let map = typed(upper).unwrap();
-        assert_eq!(map.get("serviceofferingid"), Some("1d8d87d4-1425-459c-8d81-c6f57dca2bd2"));
+        assert_eq!(
+            map.get("serviceofferingid"),
+            Some("1d8d87d4-1425-459c-8d81-c6f57dca2bd2")
+        );
         assert_eq!(map.get("startvm"), Some("true"));
     }
 

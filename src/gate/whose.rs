@@ -58,14 +58,18 @@ pub async fn whose(
         OwnerRule::Params => by_params(params, directory).await?,
         OwnerRule::Parent(parent, name) => {
             let id = params.get(name).unwrap_or_default().to_owned();
-            facts.get(&(thing_of(*parent), id)).map(|node| owner_named(node, &own))
+            facts
+                .get(&(thing_of(*parent), id))
+                .map(|node| owner_named(node, &own))
         }
         OwnerRule::AddressFor => match by_params(params, directory).await? {
             Some(owner) => Some(owner),
             None => needs(command, params)
                 .first()
                 .and_then(|question| facts.get(question))
-                .filter(|node| node.text_of("account").is_some() || node.child("projectid").is_some())
+                .filter(|node| {
+                    node.text_of("account").is_some() || node.child("projectid").is_some()
+                })
                 .map(|node| owner_named(node, &own)),
         },
     };
@@ -101,9 +105,13 @@ async fn by_params(params: &ParamMap, directory: &Directory) -> Result<Option<Ow
             None => Err(Refusal::OwnerUnclear(format!("project {id} is not known"))),
         };
     }
-    let Some(name) = params.get("account") else { return Ok(None) };
+    let Some(name) = params.get("account") else {
+        return Ok(None);
+    };
     let Some(domain) = params.get("domainid") else {
-        return Err(Refusal::OwnerUnclear("account stands without domainid".to_owned()));
+        return Err(Refusal::OwnerUnclear(
+            "account stands without domainid".to_owned(),
+        ));
     };
     let domain = CsDomainId::from(domain);
     let account = directory.account(name, &domain).await.map_err(cannot)?;
@@ -114,7 +122,9 @@ async fn by_params(params: &ParamMap, directory: &Directory) -> Result<Option<Ow
             domain,
             project: None,
         })),
-        None => Err(Refusal::OwnerUnclear(format!("account `{name}` is not in that domain"))),
+        None => Err(Refusal::OwnerUnclear(format!(
+            "account `{name}` is not in that domain"
+        ))),
     }
 }
 

@@ -35,7 +35,10 @@ impl Answer {
         let mut response = Response::new(AnswerBody::whole(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        if let Some(reason) = self.reason.and_then(|text| ReasonPhrase::try_from(text).ok()) {
+        if let Some(reason) = self
+            .reason
+            .and_then(|text| ReasonPhrase::try_from(text).ok())
+        {
             response.extensions_mut().insert(reason);
         }
         for (name, value) in self.headers {

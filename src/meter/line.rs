@@ -88,7 +88,15 @@ impl Meter {
         wake: mpsc::Sender<PayerId>,
     ) -> Result<Self, StoreError> {
         let running = Mutex::new(read_back(&store).await?);
-        Ok(Self { store, service, directory, rules, clock, wake, running })
+        Ok(Self {
+            store,
+            service,
+            directory,
+            rules,
+            clock,
+            wake,
+            running,
+        })
     }
 
     /// Keeps what a call and its answer show, together with what happens to its hold. A gap that
@@ -129,7 +137,13 @@ impl Meter {
 
     /// What runs now.
     pub async fn running(&self) -> Vec<Interval> {
-        self.running.lock().await.inventory.running().cloned().collect()
+        self.running
+            .lock()
+            .await
+            .inventory
+            .running()
+            .cloned()
+            .collect()
     }
 
     /// Looks at the inventory without changing it.
@@ -138,11 +152,7 @@ impl Meter {
     }
 
     /// Stores the difference between the inventory and its rows, with the settlement.
-    async fn keep(
-        &self,
-        running: &mut Running,
-        settlement: Settlement,
-    ) -> Result<(), MeterFault> {
+    async fn keep(&self, running: &mut Running, settlement: Settlement) -> Result<(), MeterFault> {
         let mut payers = BTreeSet::new();
         let intervals = match self.difference(running, settlement.hold, &mut payers).await {
             Ok(changes) => changes,
@@ -192,7 +202,10 @@ impl Meter {
                 None => self.row(&ended, hold).await?,
             };
             payers.extend(row.payer.clone());
-            changes.push(IntervalChange::Replace(StoredInterval { interval: ended, ..row }));
+            changes.push(IntervalChange::Replace(StoredInterval {
+                interval: ended,
+                ..row
+            }));
         }
         for open in inventory.running() {
             match rows.get_mut(&open.meter) {
@@ -217,7 +230,12 @@ impl Meter {
     ) -> Result<StoredInterval, UpstreamError> {
         let payer = self.payer_of(&interval.owner, interval.start.at).await?;
         let id = IntervalId::from_bits(self.clock.id_bits());
-        Ok(StoredInterval { id, payer, hold, interval: interval.clone() })
+        Ok(StoredInterval {
+            id,
+            payer,
+            hold,
+            interval: interval.clone(),
+        })
     }
 
     /// Who pays for what this owner has.
@@ -229,7 +247,11 @@ impl Meter {
         owner: &Owner,
         at: Timestamp,
     ) -> Result<Option<PayerId>, UpstreamError> {
-        let path = self.directory.path(&owner.domain).await?.unwrap_or_default();
+        let path = self
+            .directory
+            .path(&owner.domain)
+            .await?
+            .unwrap_or_default();
         let domains: Vec<&str> = path.iter().map(|id| id.as_str()).collect();
         let account = match (&owner.account, &owner.account_name) {
             (Some(id), _) => Some(id.as_str().to_owned()),
@@ -275,8 +297,10 @@ impl Meter {
                 }
                 questions
             };
-            let fresh: Vec<FactQuestion> =
-                questions.into_iter().filter(|question| asked.insert(question.clone())).collect();
+            let fresh: Vec<FactQuestion> = questions
+                .into_iter()
+                .filter(|question| asked.insert(question.clone()))
+                .collect();
             if fresh.is_empty() {
                 return Ok(filled);
             }
@@ -302,11 +326,19 @@ impl Meter {
             ("listall", "true".to_owned()),
             ("projectid", "-1".to_owned()),
         ];
-        let given: Vec<(&str, &str)> =
-            params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let given: Vec<(&str, &str)> = params
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let asked = self.clock.billing();
         let answer = self.service.call(command, &given).await?;
-        Ok(Filled { command, params, asked, answered: self.clock.billing(), node: answer.node })
+        Ok(Filled {
+            command,
+            params,
+            asked,
+            answered: self.clock.billing(),
+            node: answer.node,
+        })
     }
 }
 

@@ -8,3 +8,5 @@ pub mod observe;
 pub mod resource;
 pub mod spend;
 pub mod line;
+pub mod follow;
+pub mod sweep;

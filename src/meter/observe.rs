@@ -45,7 +45,7 @@ pub struct ObservedCall<'a> {
     /// The command, in CloudStack's own spelling or any other case.
     pub command: &'a str,
     /// A parameter by its name.
-    pub params: &'a dyn Fn(&str) -> Option<&'a str>,
+    pub params: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// Whose things the call is about, as the gate resolved it.
     pub owner: Owner,
     /// When the request went out.

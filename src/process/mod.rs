@@ -1,1 +1,6 @@
-//! Edge: (to be written).
+//! Edge: roles, wiring, signals, drain: the only place that knows all the others.
+
+pub mod payers;
+pub mod console;
+pub mod serve;
+pub mod wiring;

@@ -63,7 +63,10 @@ impl Directory {
             service,
             domains: Cache::builder().max_capacity(1).time_to_live(KEPT).build(),
             accounts: kept().build(),
-            projects: Cache::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build(),
+            projects: Cache::builder()
+                .max_capacity(KEPT_MAX)
+                .time_to_live(KEPT)
+                .build(),
         }
     }
 
@@ -71,7 +74,10 @@ impl Directory {
     ///
     /// # Errors
     /// [`UpstreamError`] where CloudStack could not be asked.
-    pub async fn path(&self, domain: &CsDomainId) -> Result<Option<Vec<CsDomainId>>, UpstreamError> {
+    pub async fn path(
+        &self,
+        domain: &CsDomainId,
+    ) -> Result<Option<Vec<CsDomainId>>, UpstreamError> {
         let known = match self.domains.get(&()) {
             Some(known) if known.contains_key(domain.as_str()) => known,
             _ => self.refresh().await?,
@@ -105,11 +111,17 @@ impl Directory {
         if let Some(known) = self.accounts.get(&key) {
             return Ok(Some(known));
         }
-        let asked = [("name", name), ("domainid", domain.as_str()), ("details", "min")];
+        let asked = [
+            ("name", name),
+            ("domainid", domain.as_str()),
+            ("details", "min"),
+        ];
         let answer = self.service.call("listAccounts", &asked).await?;
-        let found = answer.node.all("account").filter_map(account_of).find(|account| {
-            account.name.to_lowercase() == key.0 && account.domain == *domain
-        });
+        let found = answer
+            .node
+            .all("account")
+            .filter_map(account_of)
+            .find(|account| account.name.to_lowercase() == key.0 && account.domain == *domain);
         Ok(found.map(|account| {
             let account = Arc::new(account);
             self.accounts.insert(key, account.clone());
@@ -124,7 +136,11 @@ impl Directory {
     pub async fn account_by_id(&self, id: &str) -> Result<Option<AccountFact>, UpstreamError> {
         let asked = [("id", id), ("listall", "true"), ("details", "min")];
         let answer = self.service.call("listAccounts", &asked).await?;
-        Ok(answer.node.all("account").filter_map(account_of).find(|a| a.id.as_str() == id))
+        Ok(answer
+            .node
+            .all("account")
+            .filter_map(account_of)
+            .find(|a| a.id.as_str() == id))
     }
 
     /// The project with that id.
@@ -137,7 +153,11 @@ impl Directory {
         }
         let asked = [("id", id), ("listall", "true")];
         let answer = self.service.call("listProjects", &asked).await?;
-        let found = answer.node.all("project").filter_map(project_of).find(|p| p.id.as_str() == id);
+        let found = answer
+            .node
+            .all("project")
+            .filter_map(project_of)
+            .find(|p| p.id.as_str() == id);
         Ok(found.map(|project| {
             let project = Arc::new(project);
             self.projects.insert(id.to_owned(), project.clone());
@@ -153,7 +173,10 @@ impl Directory {
     }
 
     async fn refresh(&self) -> Result<Arc<Domains>, UpstreamError> {
-        let rows = self.service.list("listDomains", "domain", &[("listall", "true")]).await?;
+        let rows = self
+            .service
+            .list("listDomains", "domain", &[("listall", "true")])
+            .await?;
         let domains: Domains = rows
             .iter()
             .filter_map(|row| {
@@ -194,7 +217,9 @@ fn account_of(node: &Node) -> Option<AccountFact> {
 }
 
 fn project_of(node: &Node) -> Option<ProjectFact> {
-    let owners = node.all("owner").filter_map(|owner| owner.text_of("account"));
+    let owners = node
+        .all("owner")
+        .filter_map(|owner| owner.text_of("account"));
     Some(ProjectFact {
         id: CsProjectId::from(node.text_of("id")?),
         domain: CsDomainId::from(node.text_of("domainid")?),

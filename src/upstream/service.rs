@@ -43,7 +43,13 @@ impl Service {
         clock: Clock,
     ) -> Self {
         let connections = Connections::new(server, clock.clone());
-        Self { connections, host, key, secret, clock }
+        Self {
+            connections,
+            host,
+            key,
+            secret,
+            clock,
+        }
     }
 
     /// One call. An error answer of CloudStack is an [`Answer`] too, not a fault.
@@ -89,12 +95,21 @@ impl Service {
                 return Err(self.fault(format!("{command}: {} {}", error.code, error.text)));
             }
             let before = rows.len();
-            rows.extend(answer.node.children.into_iter().filter(|node| node.name == item));
+            rows.extend(
+                answer
+                    .node
+                    .children
+                    .into_iter()
+                    .filter(|node| node.name == item),
+            );
             if rows.len().saturating_sub(before) < limits::PAGE_ROWS {
                 return Ok(rows);
             }
         }
-        Err(self.fault(format!("{command} has more than {} pages", limits::PAGES_MAX)))
+        Err(self.fault(format!(
+            "{command} has more than {} pages",
+            limits::PAGES_MAX
+        )))
     }
 
     fn request(
@@ -102,7 +117,11 @@ impl Service {
         command: &str,
         params: &[(&str, &str)],
     ) -> Result<Request<Full<Bytes>>, UpstreamError> {
-        let expires = time::print(self.clock.wall().plus(SIGNATURE_SECONDS.saturating_mul(SECOND)));
+        let expires = time::print(
+            self.clock
+                .wall()
+                .plus(SIGNATURE_SECONDS.saturating_mul(SECOND)),
+        );
         let mut map = ParamMap::default();
         for (name, value) in params {
             map.insert(name, value);
@@ -141,6 +160,10 @@ impl Service {
 
     fn fault(&self, what: String) -> UpstreamError {
         let server = self.connections.server().to_owned();
-        UpstreamError { server, what, sent: Sent::Unknown }
+        UpstreamError {
+            server,
+            what,
+            sent: Sent::Unknown,
+        }
     }
 }

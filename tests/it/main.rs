@@ -9,4 +9,5 @@ mod ledger_events;
 mod store;
 mod store_crash;
 mod lifecycle;
+mod sandbox;
 mod usage_server;

@@ -1,0 +1,331 @@
+//! Edge: one call, from bytes to answer. Start reading here.
+//!
+//! parse → classify → (for what can raise cost) authenticate → type → own → plan → price →
+//! hold and intent, durable → forward once → observe → answer. What cannot raise cost is
+//! forwarded from the same parsed map and CloudStack answers.
+
+use super::ask::Asker;
+use super::authenticate;
+use super::body::AnswerBody;
+use super::forward::{self, Way};
+use super::keys::Keys;
+use super::parse::{self, Call, RawRequest, Routed};
+use super::raise;
+use super::refusal::Refusal;
+use super::resend::{Delivery, Resends, Turn};
+use super::respond;
+use super::wire::Answer;
+use crate::clock::Clock;
+use crate::cloudstack::command::{Class, Command, CommandTable};
+use crate::cloudstack::envelope::{self, Format};
+use crate::cover::line::Renewals;
+use crate::meter::follow::Followed;
+use crate::meter::line::Meter;
+use crate::meter::resource::Owner;
+use crate::policy::customer::RuleSet;
+use crate::store::{AuditRow, Store};
+use crate::terms::ids::{CallId, JobId, PayerId};
+use crate::upstream::Sent;
+use crate::upstream::directory::Directory;
+use crate::upstream::exchange::Connections;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// What every core shares.
+#[derive(Debug)]
+pub struct Gate {
+    /// Time.
+    pub clock: Clock,
+    /// The books.
+    pub store: Store,
+    /// The rules in force; swapped whole.
+    pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The commands.
+    pub table: Arc<CommandTable>,
+    /// Customers' keys.
+    pub keys: Keys,
+    /// Who is who.
+    pub directory: Arc<Directory>,
+    /// What CloudStack says of things.
+    pub asker: Asker,
+    /// Renewals: no raising call of a payer who lags behind.
+    pub renewals: Arc<Renewals>,
+    /// What runs.
+    pub meter: Arc<Meter>,
+    /// Calls that are followed to their end.
+    pub followed: mpsc::Sender<Followed>,
+    /// Judged calls, for operators.
+    pub audit: mpsc::Sender<AuditRow>,
+    /// Raising requests whose answer may not have arrived.
+    pub resends: Arc<Resends>,
+    /// The Host header that CloudStack gets.
+    pub host: String,
+}
+
+/// One core: the shared gate and its own connections.
+#[derive(Debug)]
+pub struct Core {
+    /// What every core shares.
+    pub gate: Arc<Gate>,
+    /// Connections of this core.
+    pub connections: Arc<Connections>,
+}
+
+/// The last answer of a connection whose arrival is not known yet.
+pub type Slot = Mutex<Option<Delivery>>;
+
+/// One request, from bytes to answer.
+pub async fn line(
+    core: &Arc<Core>,
+    head: Parts,
+    body: Bytes,
+    peer: SocketAddr,
+    slot: &Slot,
+) -> Response<AnswerBody> {
+    // A next request on the connection proves that the last answer arrived.
+    if let Some(delivery) = slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        delivery.done();
+    }
+    let call = match read(&head, &body) {
+        Ok(Routed::Api(call)) => call,
+        Ok(Routed::Elsewhere(path)) => {
+            return refuse(core, None, &Refusal::NotServed(path), Format::Json).response();
+        }
+        Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
+    };
+    let Some(command) = core.gate.table.get(call.command()).cloned() else {
+        return unknown(core, &call, peer).await;
+    };
+    match command.class {
+        Class::Read => stream(core, &call, peer).await,
+        Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),
+        Class::Raises => raised(core, call, command, peer, slot).await.response(),
+    }
+}
+
+/// Unknown to the table: CloudStack's own answer for what it does not run either is a 401 or a
+/// 432; a name that CloudStack might run is refused until an operator gives it a class.
+async fn unknown(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<AnswerBody> {
+    if call.command().is_empty() {
+        return stream(core, call, peer).await;
+    }
+    let refusal = Refusal::UnknownCommand(call.command().chars().take(80).collect());
+    refuse(core, Some(call), &refusal, call.format).response()
+}
+
+async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<AnswerBody> {
+    match forward::stream(&way(core, peer), call).await {
+        Ok(response) => response,
+        Err(fault) => {
+            tracing::warn!(verb = "forward", %fault, "a read call was not answered");
+            refuse(core, Some(call), &lost(fault.sent), call.format).response()
+        }
+    }
+}
+
+/// A call that cannot raise cost: forwarded, and followed where it starts a job, because what it
+/// ends stops costing.
+async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr) -> Answer {
+    let gate = &core.gate;
+    let id = CallId::from_bits(gate.clock.id_bits());
+    let (sent, sent_wall) = (gate.clock.billing(), gate.clock.wall());
+    let answer = match forward::whole(&way(core, peer), call, &call.params).await {
+        Ok(answer) => answer,
+        Err(fault) => {
+            tracing::warn!(verb = "forward", command = %command.name, %fault, "not answered");
+            return refuse(core, Some(call), &lost(fault.sent), call.format);
+        }
+    };
+    gate.keys.heed(&command.name).await;
+    if answer.status != 200 {
+        return answer;
+    }
+    let Ok(read) = envelope::read(answer.status, &answer.body, call.format) else {
+        return answer;
+    };
+    let job = read.node.text_of("jobid").map(JobId::from);
+    let followed = Followed {
+        call: id,
+        command: command.name.clone(),
+        params: call.params.without_secrets(),
+        owner: presumed_owner(gate, call).await,
+        sent,
+        sent_wall,
+        answered: gate.clock.billing(),
+        answer: Some(read.node),
+        job,
+        hold: None,
+        one_offs: Vec::new(),
+        intent: false,
+    };
+    note(
+        gate,
+        id,
+        &command.name,
+        None,
+        "forward",
+        "cannot raise cost",
+    );
+    if followed.job.is_some() {
+        // A full queue only delays: the sweep finds what the call ended.
+        let _ = gate.followed.try_send(followed);
+    } else {
+        raise::observe_sync(gate, &followed).await;
+    }
+    answer
+}
+
+/// A call that can raise cost. After the hold the work is a task of its own: a client that hangs
+/// up is still charged, and what it started is still metered.
+async fn raised(
+    core: &Arc<Core>,
+    call: Call,
+    command: Command,
+    peer: SocketAddr,
+    slot: &Slot,
+) -> Answer {
+    let format = call.format;
+    let wrapper = command.wrapper.clone();
+    let (tell, delivery) = match core.gate.resends.turn(fingerprint(&call)) {
+        Turn::First(tell, delivery) => (tell, delivery),
+        Turn::Again(mut pending, delivery) => {
+            let answer = pending.wait_for(Option::is_some).await;
+            let answer = answer.ok().and_then(|answer| answer.clone());
+            keep(slot, delivery);
+            return answer.unwrap_or_else(|| own(&Refusal::AnswerLost, &wrapper, format));
+        }
+    };
+    let core = core.clone();
+    let work = tokio::spawn(async move {
+        let answer = match raise::raise(&core, call, &command, peer).await {
+            Ok(answer) => answer,
+            Err(refusal) => own(&refusal, &command.wrapper, format),
+        };
+        // Nobody listens where the client is gone; the answer is kept for its resend.
+        let _ = tell.send(Some(answer.clone()));
+        answer
+    });
+    let answer = work
+        .await
+        .unwrap_or_else(|_| own(&Refusal::AnswerLost, &wrapper, format));
+    keep(slot, delivery);
+    answer
+}
+
+fn keep(slot: &Slot, delivery: Delivery) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(delivery);
+}
+
+fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
+    let headers: Vec<(String, Vec<u8>)> = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    let target = head.uri.to_string();
+    parse::request(&RawRequest {
+        method: head.method.as_str(),
+        target: target.as_bytes(),
+        headers: &headers,
+        body,
+    })
+}
+
+/// The form of a refusal for a request that could not be read: as CloudStack would find it.
+fn asked_format(head: &Parts, body: &Bytes) -> Format {
+    let query = head.uri.query().unwrap_or_default();
+    let map = crate::cloudstack::query::ParamMap::parse_as_cloudstack(query.as_bytes(), body);
+    Format::asked(map.as_ref().and_then(|map| map.get("response")))
+}
+
+fn fingerprint(call: &Call) -> [u8; 32] {
+    Sha256::digest(call.params.to_wire().as_bytes()).into()
+}
+
+pub(super) fn way<'a>(core: &'a Core, peer: SocketAddr) -> Way<'a> {
+    Way {
+        connections: &core.connections,
+        host: &core.gate.host,
+        client: peer.ip(),
+    }
+}
+
+pub(super) const fn lost(sent: Sent) -> Refusal {
+    match sent {
+        Sent::NotSent => Refusal::UpstreamAway,
+        Sent::Unknown => Refusal::AnswerLost,
+    }
+}
+
+/// Whose a lowering call probably is: what it ends has an owner in the meter already.
+async fn presumed_owner(gate: &Gate, call: &Call) -> Owner {
+    let key = call.params.get("apikey").unwrap_or_default();
+    let entry = gate.keys.entry(key).await.ok().flatten();
+    let caller = entry.and_then(|entry| {
+        let now = gate.clock.wall();
+        authenticate::caller(call, Some(&entry), now).ok()
+    });
+    let owner = caller.and_then(|caller| super::whose::own(&caller).ok());
+    owner.unwrap_or_else(|| Owner {
+        account: None,
+        account_name: None,
+        domain: "".into(),
+        project: None,
+    })
+}
+
+/// Our own answer that refuses, noted for operators.
+fn refuse(core: &Core, call: Option<&Call>, refusal: &Refusal, format: Format) -> Answer {
+    let name = call.map_or("", Call::command);
+    let id = CallId::from_bits(core.gate.clock.id_bits());
+    note(
+        &core.gate,
+        id,
+        name,
+        None,
+        "refuse",
+        &format!("{}: {}", refusal.rule(), refusal.text()),
+    );
+    let wrapper = core
+        .gate
+        .table
+        .get(name)
+        .map_or("errorresponse", |c| c.wrapper.as_str());
+    own(refusal, wrapper, format)
+}
+
+pub(super) fn own(refusal: &Refusal, wrapper: &str, format: Format) -> Answer {
+    let answer = respond::refusal(refusal, wrapper, format);
+    Answer {
+        status: answer.status,
+        reason: Some(answer.reason),
+        headers: answer.headers,
+        body: answer.body.into(),
+    }
+}
+
+/// Notes a judged call; a full queue loses the note, never the call.
+pub(super) fn note(
+    gate: &Gate,
+    call: CallId,
+    command: &str,
+    payer: Option<&PayerId>,
+    verdict: &str,
+    reason: &str,
+) {
+    let row = AuditRow {
+        at: gate.clock.wall(),
+        call,
+        command: command.to_owned(),
+        payer: payer.cloned(),
+        verdict: verdict.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let _ = gate.audit.try_send(row);
+}

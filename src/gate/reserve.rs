@@ -1,0 +1,115 @@
+//! Pure: what a planned call costs its payer, and how much of it is held from which purse.
+
+use super::plan::Plan;
+use crate::cover::cover::after_promo;
+use crate::ledger::command::{HoldLeg, LineAmount};
+use crate::policy::customer::RuleSet;
+use crate::rate::{GroupNet, HoldPrice, Planned, RateError, hold_price};
+use crate::terms::ids::{PayerId, PriceLineId};
+use crate::terms::money::Micros;
+use crate::terms::quantity::UnitMicros;
+use crate::terms::time::{BillingMonth, Timestamp};
+
+/// The price of a call, before it is known what of it gift credit pays.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Priced {
+    /// For the horizon, more than what runs already; net by tax group.
+    pub groups: Vec<GroupNet>,
+    /// Recurring and one-off, tax included where it is taken at use.
+    pub total: Micros,
+    /// One-off prices, tax included likewise.
+    pub one_off: Micros,
+    /// For one hour, more than before.
+    pub per_hour: Micros,
+    /// For a priced month, more than before.
+    pub per_month: Micros,
+    /// One-off prices by line, for the day when they fall due.
+    pub one_offs: Vec<LineAmount>,
+    /// Meters that no line prices.
+    pub unpriced: Vec<Planned>,
+}
+
+/// Prices a plan for its payer: after minus before.
+///
+/// # Errors
+/// [`RateError`] where prices have a hole or a figure is missing.
+pub fn price(
+    rules: &RuleSet,
+    payer: &PayerId,
+    plan: &Plan,
+    so_far: impl Fn(&PriceLineId) -> UnitMicros,
+    now: Timestamp,
+) -> Result<Priced, RateError> {
+    let no_book = || RateError::NoVersion {
+        book: payer.to_string(),
+        at: now,
+    };
+    let book = rules.book_of(payer).ok_or_else(no_book)?;
+    let terms = rules.terms_of(payer).ok_or_else(no_book)?;
+    let horizon = rules.profile_of(payer).ok_or_else(no_book)?.horizon;
+    let after = hold_price(book, &terms, &plan.after, &so_far, now, horizon)?;
+    let before = hold_price(book, &terms, &plan.before, &so_far, now, horizon)?;
+    let month = BillingMonth::containing(now, &terms.zone)?;
+    let one_offs = one_offs(&after, payer, &month)?;
+    Ok(Priced {
+        groups: difference(&after.groups, &before.groups),
+        total: after
+            .recurring
+            .minus(before.recurring)?
+            .plus(after.one_off)?,
+        one_off: after.one_off,
+        per_hour: after.per_hour.minus(before.per_hour)?,
+        per_month: after.per_month.minus(before.per_month)?,
+        one_offs,
+        unpriced: after.unpriced,
+    })
+}
+
+/// The payer's leg of the hold: gift credit first, the wallet for the rest.
+///
+/// # Errors
+/// [`RateError`] for amounts beyond their range.
+pub fn leg(priced: &Priced, payer: &PayerId, promo: Micros) -> Result<HoldLeg, RateError> {
+    let (wallet, promo) = after_promo(&priced.groups, promo)?;
+    let wallet = wallet.plus(priced.one_off)?;
+    Ok(HoldLeg {
+        payer: payer.clone(),
+        wallet,
+        promo,
+        one_off: priced.one_off,
+    })
+}
+
+fn one_offs(
+    price: &HoldPrice,
+    payer: &PayerId,
+    month: &BillingMonth,
+) -> Result<Vec<LineAmount>, RateError> {
+    let mut amounts = Vec::new();
+    for one in &price.one_offs {
+        amounts.push(LineAmount {
+            payer: payer.clone(),
+            line: one.line.clone(),
+            month: month.clone(),
+            tax_group: one.due.tax_group.clone(),
+            amount: one.due.gross()?,
+        });
+    }
+    Ok(amounts)
+}
+
+fn difference(after: &[GroupNet], before: &[GroupNet]) -> Vec<GroupNet> {
+    let less = |group: &GroupNet| {
+        before
+            .iter()
+            .find(|old| old.tax_group == group.tax_group)
+            .map_or(group.net, |old| group.net.saturating_sub(old.net))
+    };
+    after
+        .iter()
+        .map(|group| GroupNet {
+            net: less(group),
+            ..group.clone()
+        })
+        .collect()
+}

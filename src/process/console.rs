@@ -1,0 +1,104 @@
+//! Edge: what operators see and do: the page's source, and money that comes in by hand.
+
+use super::wiring::Product;
+use crate::ledger::Command;
+use crate::ledger::command::TopUp;
+use crate::ledger::records::Purse;
+use crate::store::Work;
+use crate::terms::ids::PayerId;
+use crate::terms::money::Micros;
+use axum::Router;
+use axum::extract::{Form, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use serde::Deserialize;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Serves operators until told to stop.
+pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let router = Router::new()
+        .route("/top-ups", post(top_up))
+        .route("/clock/resume", post(resume))
+        .with_state(product);
+    let stopped = async move {
+        let _ = stop.changed().await;
+    };
+    if let Err(fault) = axum::serve(listener, router)
+        .with_graceful_shutdown(stopped)
+        .await
+    {
+        tracing::error!(verb = "ops", %fault, "the operators' socket ended");
+    }
+}
+
+/// A payment that came in: `payer`, `amount`, and the provider's name of it.
+#[derive(Deserialize)]
+struct Payment {
+    payer: String,
+    amount: String,
+    id: String,
+    #[serde(default = "by_hand")]
+    provider: String,
+}
+
+fn by_hand() -> String {
+    "manual".to_owned()
+}
+
+async fn top_up(
+    State(product): State<Arc<Product>>,
+    Form(payment): Form<Payment>,
+) -> (StatusCode, String) {
+    let amount: Micros = match payment.amount.parse() {
+        Ok(amount) => amount,
+        Err(fault) => return (StatusCode::BAD_REQUEST, format!("{fault}\n")),
+    };
+    match credit(
+        &product,
+        &payment.payer,
+        amount,
+        &payment.id,
+        &payment.provider,
+    )
+    .await
+    {
+        Ok(available) => (StatusCode::OK, format!("{available}\n")),
+        Err(fault) => (StatusCode::CONFLICT, format!("{fault}\n")),
+    }
+}
+
+/// Credits a payment; twice under one id is once. Gives what is available then.
+///
+/// # Errors
+/// What the books say.
+pub async fn credit(
+    product: &Product,
+    payer: &str,
+    amount: Micros,
+    id: &str,
+    provider: &str,
+) -> anyhow::Result<Micros> {
+    let payer = PayerId::from(payer);
+    let command = Command::TopUp(TopUp {
+        id: id.to_owned(),
+        payer: payer.clone(),
+        amount,
+        provider: provider.to_owned(),
+        tax: None,
+        paper: None,
+        reference: None,
+        at: product.clock.billing(),
+    });
+    product.store.submit(Work::of(command)).await?;
+    let state = product.store.payer(&payer).await?;
+    Ok(state
+        .map(|state| state.purse(Purse::Available))
+        .unwrap_or_default())
+}
+
+async fn resume(State(product): State<Arc<Product>>) -> &'static str {
+    product.renewals.resume();
+    "renewals go on\n"
+}

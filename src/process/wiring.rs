@@ -1,0 +1,239 @@
+//! Edge: from a checked configuration to the parts that run.
+
+use crate::clock::Clock;
+use crate::cloudstack::command::CommandTable;
+use crate::config::vault::Vault;
+use crate::config::{self, Config, Fault};
+use crate::cover::line::Renewals;
+use crate::gate::ask::Asker;
+use crate::gate::keys::Keys;
+use crate::gate::line::Gate;
+use crate::gate::resend::Resends;
+use crate::meter::follow::{Followed, Follower};
+use crate::meter::line::Meter;
+use crate::meter::sweep::Sweep;
+use crate::policy;
+use crate::policy::customer::RuleSet;
+use crate::store::{AuditRow, Store};
+use crate::terms::ids::PayerId;
+use crate::upstream::directory::Directory;
+use crate::upstream::service::Service;
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Payers, calls and notes that wait for their task.
+const QUEUE_MAX: usize = 4_096;
+
+/// Everything that one node runs.
+#[derive(Debug)]
+pub struct Product {
+    /// The configuration.
+    pub config: Config,
+    /// Time.
+    pub clock: Clock,
+    /// The books.
+    pub store: Store,
+    /// The rules in force.
+    pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The reading service account.
+    pub service: Arc<Service>,
+    /// Who is who.
+    pub directory: Arc<Directory>,
+    /// Renewals.
+    pub renewals: Arc<Renewals>,
+    /// The live meter.
+    pub meter: Arc<Meter>,
+    /// The follower of jobs.
+    pub follower: Arc<Follower>,
+    /// The sweep.
+    pub sweep: Arc<Sweep>,
+    /// The gate.
+    pub gate: Arc<Gate>,
+}
+
+/// The receiving ends of the product's queues.
+#[derive(Debug)]
+pub struct Queues {
+    /// Payers to renew at once.
+    pub wake: mpsc::Receiver<PayerId>,
+    /// Calls to follow.
+    pub followed: mpsc::Receiver<Followed>,
+    /// Judged calls to note.
+    pub audit: mpsc::Receiver<AuditRow>,
+}
+
+/// Loads and checks the policies.
+///
+/// # Errors
+/// Every fault at once.
+pub fn rules(config: &Config) -> Result<RuleSet, Vec<Fault>> {
+    let files = config::policy_files(&config.policies)?;
+    policy::check::load(&files).map_err(|faults| {
+        faults
+            .into_iter()
+            .map(|f| Fault {
+                file: f.file,
+                line: f.line,
+                what: f.what,
+                instead: f.instead,
+            })
+            .collect()
+    })
+}
+
+/// The faults as one error.
+#[must_use]
+pub fn as_error(faults: &[Fault]) -> anyhow::Error {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("{} fault(s):\n{}", faults.len(), lines.join("\n"))
+}
+
+/// Opens the product. Runs on the runtime that its tasks will run on.
+///
+/// # Errors
+/// The first thing that stands in the way of a start, with what to do.
+pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
+    let clock = clock(&config)?;
+    let rules = rules(&config).map_err(|faults| as_error(&faults))?;
+    std::fs::create_dir_all(&config.store)
+        .with_context(|| format!("{} cannot be made", config.store.display()))?;
+    let store = Store::open(&config.store).await?;
+    super::payers::open(&store, &rules, clock.billing()).await?;
+    let rules = Arc::new(ArcSwap::from_pointee(rules));
+    let service = Arc::new(service(&config, &clock));
+    let directory = Arc::new(Directory::new(service.clone()));
+    let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
+    let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
+    let (audit, audit_end) = mpsc::channel(QUEUE_MAX);
+    let renewals = Arc::new(Renewals::new(store.clone(), rules.clone(), clock.clone()));
+    let meter = Meter::open(
+        store.clone(),
+        service.clone(),
+        directory.clone(),
+        rules.clone(),
+        clock.clone(),
+        wake,
+    );
+    let meter = Arc::new(meter.await?);
+    let follower = Follower::new(meter.clone(), store.clone(), service.clone(), clock.clone());
+    let sweep = Sweep {
+        meter: meter.clone(),
+        store: store.clone(),
+        service: service.clone(),
+        clock: clock.clone(),
+    };
+    let keys = Keys::new(
+        service.clone(),
+        directory.clone(),
+        store.clone(),
+        Vault::open(&config.key_file)?,
+        clock.clone(),
+    );
+    let gate = Gate {
+        clock: clock.clone(),
+        store: store.clone(),
+        rules: rules.clone(),
+        table: Arc::new(CommandTable::new(&config.commands.classes)?),
+        keys,
+        directory: directory.clone(),
+        asker: Asker::new(service.clone()),
+        renewals: renewals.clone(),
+        meter: meter.clone(),
+        followed,
+        audit,
+        resends: Arc::new(Resends::new(clock.clone())),
+        host: config.upstream.host.clone(),
+    };
+    let product = Product {
+        config,
+        clock,
+        store,
+        rules,
+        service,
+        directory,
+        renewals,
+        meter,
+        follower: Arc::new(follower),
+        sweep: Arc::new(sweep),
+        gate: Arc::new(gate),
+    };
+    let queues = Queues {
+        wake: wake_end,
+        followed: followed_end,
+        audit: audit_end,
+    };
+    Ok((Arc::new(product), queues))
+}
+
+/// The clock that the configuration asks for.
+///
+/// # Errors
+/// Where the billing clock file cannot be used.
+pub fn clock(config: &Config) -> anyhow::Result<Clock> {
+    Ok(match &config.billing_clock {
+        Some(file) => Clock::with_billing_file(file)?,
+        None => Clock::system(),
+    })
+}
+
+/// The reading service account.
+#[must_use]
+pub fn service(config: &Config, clock: &Clock) -> Service {
+    let upstream = &config.upstream;
+    Service::new(
+        upstream.server.clone(),
+        upstream.host.clone(),
+        upstream.reader_key.clone(),
+        upstream.reader_secret.clone(),
+        clock.clone(),
+    )
+}
+
+/// What the reading role must be able to call.
+const READS: [&str; 12] = [
+    "listUsers",
+    "listAccounts",
+    "listDomains",
+    "listProjects",
+    "listAsyncJobs",
+    "listEvents",
+    "listVirtualMachines",
+    "listVolumes",
+    "listServiceOfferings",
+    "listNetworks",
+    "listPublicIpAddresses",
+    "listUsageTypes",
+];
+
+/// Calls each command of the reading role once and prints what it may not.
+///
+/// # Errors
+/// Where the management server cannot be asked at all.
+pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let service = service(config, &Clock::system());
+        let mut refused = Vec::new();
+        for command in READS {
+            let page = [("page", "1"), ("pagesize", "1")];
+            let answer = service.call(command, &page).await?;
+            if let Some(error) = answer.error {
+                println!("{command}: {} {}", error.code, error.text);
+                refused.push(command);
+            }
+        }
+        if !refused.is_empty() {
+            bail!(
+                "the reading role may not call {}; allow them",
+                refused.join(", ")
+            );
+        }
+        println!("the reading role may call all {} commands", READS.len());
+        Ok(ExitCode::SUCCESS)
+    })
+}
