@@ -1,7 +1,7 @@
 //! Edge: `faregate check`: every fault of configuration and policy at once.
 
 use crate::config::{self, Config, Fault};
-use crate::policy;
+use crate::policy::check;
 use crate::process::wiring;
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,20 +40,34 @@ fn policy_faults(folder: &Path) -> Vec<Fault> {
         Ok(files) => files,
         Err(faults) => return faults,
     };
-    match policy::load(&files) {
+    match check::load(&files) {
         Ok(_) => Vec::new(),
         Err(faults) => faults
             .into_iter()
-            .map(|f| Fault { file: f.file, line: f.line, what: f.what, instead: f.instead })
+            .map(|f| Fault {
+                file: f.file,
+                line: f.line,
+                what: f.what,
+                instead: f.instead,
+            })
             .collect(),
     }
 }
 
 fn describe(config: &Config) {
-    println!("gate       http://{}/client/api ({} thread(s))", config.listen.gate, config.listen.threads);
+    println!(
+        "gate       http://{}/client/api ({} thread(s))",
+        config.listen.gate, config.listen.threads
+    );
     println!("operators  http://{}/", config.listen.ops);
-    println!("upstream   {} as {}", config.upstream.server, config.upstream.host);
-    println!("reader     key {}…, secret hidden", config.upstream.reader_key.get(..6).unwrap_or(""));
+    println!(
+        "upstream   {} as {}",
+        config.upstream.server, config.upstream.host
+    );
+    println!(
+        "reader     key {}…, secret hidden",
+        config.upstream.reader_key.get(..6).unwrap_or("")
+    );
     println!("store      {}", config.store.display());
     println!("policies   {}", config.policies.display());
 }

@@ -17,7 +17,10 @@ pub fn run(folder: &Path) -> anyhow::Result<ExitCode> {
     }
     let key = folder.join("faregate.key");
     Vault::create(&key)?;
-    println!("{}: encrypts customers' secrets; back it up, keep it private", key.display());
+    println!(
+        "{}: encrypts customers' secrets; back it up, keep it private",
+        key.display()
+    );
     let config = folder.join("faregate.toml");
     println!("next: put the reading service account's key and secret in, then run");
     println!("  faregate check --config {}", config.display());
@@ -29,7 +32,11 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+    {
         Ok(mut file) => {
             file.write_all(text.as_bytes())?;
             println!("{}: written", path.display());

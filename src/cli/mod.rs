@@ -1,6 +1,88 @@
-//! Edge: what a person runs: each command's file reads its arguments and prints its findings.
-//! Edge: (to be written).
+//! Edge: the command line: what can be asked for, and which role answers.
 
-pub mod replay_requests;
+mod check;
+mod demo;
+mod init;
+mod ledger;
+mod replay;
 pub mod replay_lifecycle;
 pub mod replay_requests;
+mod sandbox;
+mod serve;
+mod sign;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The fare gate of an Apache CloudStack cloud.
+#[derive(Parser, Debug)]
+#[command(version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Subcommand, Debug)]
+enum Role {
+    /// Stand in front of a management server
+    Serve {
+        /// The configuration file (`faregate init DIR` writes one)
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Find every fault of configuration and policies at once
+    Check {
+        /// The configuration file
+        #[arg(long)]
+        config: PathBuf,
+        /// Also call the management server with each command of the reading role
+        #[arg(long)]
+        live: bool,
+    },
+    /// Write a commented starting configuration and policies
+    Init {
+        /// The folder to write to; existing files are never overwritten
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// A sandbox cloud, the gate in front of it, two customers and the operator page
+    Demo(demo::DemoArguments),
+    /// A CloudStack stand-in with its own usage server
+    Sandbox(sandbox::SandboxArguments),
+    /// Try recordings of your own before going live
+    Replay {
+        #[command(subcommand)]
+        what: replay::Recording,
+    },
+    /// Print a signed URL for an API call, for use with curl
+    Sign(sign::SignArguments),
+    /// Credit a customer's payment at a running node
+    TopUp(ledger::TopUpArguments),
+    /// Look at the books
+    Ledger {
+        #[command(subcommand)]
+        what: ledger::LedgerQuestion,
+    },
+}
+
+/// Runs what the command line asks for; the error chain goes to stderr.
+#[must_use]
+pub fn run() -> ExitCode {
+    crate::telemetry::start();
+    let outcome = match Arguments::parse().role {
+        Role::Serve { config } => serve::run(&config),
+        Role::Check { config, live } => check::run(&config, live),
+        Role::Init { folder } => init::run(&folder),
+        Role::Demo(arguments) => demo::run(&arguments),
+        Role::Sandbox(arguments) => sandbox::run(&arguments),
+        Role::Replay { what } => replay::run(&what),
+        Role::Sign(arguments) => sign::run(&arguments),
+        Role::TopUp(arguments) => ledger::top_up(&arguments),
+        Role::Ledger { what } => ledger::run(&what),
+    };
+    outcome.unwrap_or_else(|fault| {
+        eprintln!("faregate: {fault:#}");
+        ExitCode::from(2)
+    })
+}

@@ -1,6 +1,11 @@
 //! Edge: `faregate replay`: an operator tries his own recordings before going live.
 
+use super::replay_requests::SignatureVerdict;
 use super::{replay_lifecycle, replay_requests};
+use crate::cloudstack::command::{Class, Command, CommandTable};
+use crate::gate::parse::Call;
+use crate::gate::refusal::Refusal;
+use crate::gate::typed;
 use anyhow::Context;
 use clap::Subcommand;
 use std::io::{BufReader, BufWriter, Write};
@@ -35,7 +40,9 @@ pub fn run(what: &Recording) -> anyhow::Result<ExitCode> {
         Recording::Requests { file, json } => {
             let input = std::fs::File::open(file)
                 .with_context(|| format!("{} cannot be read", file.display()))?;
-            replay_requests::run(BufReader::new(input), &mut out, *json)?;
+            let table = CommandTable::new(&[])?;
+            let judge = |call: &Call, signature| judge(&table, call, signature);
+            replay_requests::run(BufReader::new(input), &mut out, *json, &judge)?;
         }
         Recording::Lifecycle { folder, json } => {
             replay_lifecycle::run(folder, &mut out, *json)?;
@@ -43,4 +50,32 @@ pub fn run(what: &Recording) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the gate would say of a call whose payer has unlimited money: what cannot raise cost
+/// passes; what can must be signed well and typed.
+fn judge(table: &CommandTable, call: &Call, signature: SignatureVerdict) -> Option<Refusal> {
+    let name = call.command();
+    let Some(command) = table.get(name) else {
+        let unknown = Refusal::UnknownCommand(name.chars().take(80).collect());
+        return Some(unknown).filter(|_| !name.is_empty());
+    };
+    if command.class == Class::Raises {
+        judge_raising(table, command, call, signature)
+    } else {
+        None
+    }
+}
+
+fn judge_raising(
+    table: &CommandTable,
+    command: &Command,
+    call: &Call,
+    signature: SignatureVerdict,
+) -> Option<Refusal> {
+    if call.signed() && signature == SignatureVerdict::Disagrees {
+        return Some(Refusal::NotVerified);
+    }
+    let mut params = call.params.clone();
+    typed::parameters(&command.name, table, &mut params).err()
 }

@@ -30,7 +30,10 @@ pub struct SignArguments {
 
 /// Prints the signed URL.
 pub fn run(arguments: &SignArguments) -> anyhow::Result<ExitCode> {
-    let (command, parameters) = arguments.call.split_first().context("no command was given")?;
+    let (command, parameters) = arguments
+        .call
+        .split_first()
+        .context("no command was given")?;
     let mut map = ParamMap::default();
     map.insert("response", "json");
     for parameter in parameters {

@@ -10,7 +10,7 @@ use crate::terms::money::Micros;
 use axum::Router;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch
     let router = Router::new()
         .route("/top-ups", post(top_up))
         .route("/clock/resume", post(resume))
+        .route("/accrued-through", get(accrued_through))
         .with_state(product);
     let stopped = async move {
         let _ = stop.changed().await;
@@ -101,4 +102,25 @@ pub async fn credit(
 async fn resume(State(product): State<Arc<Product>>) -> &'static str {
     product.renewals.resume();
     "renewals go on\n"
+}
+
+/// The instant up to which every payer's consumption has accrued, in microseconds: a payer for
+/// whom nothing runs does not lag.
+async fn accrued_through(State(product): State<Arc<Product>>) -> (StatusCode, String) {
+    let lagging = async {
+        let now = product.clock.billing();
+        let mut through = now;
+        for state in product.store.payers().await? {
+            let open = product.store.open_intervals(Some(&state.payer)).await?;
+            let due = state.accrued_through.plus(2 * crate::terms::time::HOUR) < now;
+            if !open.is_empty() && due {
+                through = through.min(state.accrued_through);
+            }
+        }
+        Ok::<_, crate::store::StoreError>(through)
+    };
+    match lagging.await {
+        Ok(through) => (StatusCode::OK, through.micros().to_string()),
+        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, fault.to_string()),
+    }
 }

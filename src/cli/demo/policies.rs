@@ -124,8 +124,17 @@ pub fn write_config(folder: &Folder, state: &DemoState, reader_key: &str) -> any
 }
 
 fn customer(customer: &DemoCustomer) -> String {
-    let DemoCustomer { name, mode, domain_id, .. } = customer;
-    let line = if mode == "postpaid" { "credit_line = \"100.00\"\n" } else { "" };
+    let DemoCustomer {
+        name,
+        mode,
+        domain_id,
+        ..
+    } = customer;
+    let line = if mode == "postpaid" {
+        "credit_line = \"100.00\"\n"
+    } else {
+        ""
+    };
     format!(
         "[[customer]]\nid = \"{name}\"\nname = \"{name}\"\naddress = [\"2 Sample Street\", \
          \"10115 Berlin\", \"Germany\"]\nseller = \"house\"\nmode = \"{mode}\"\n{line}\

@@ -23,7 +23,9 @@ pub async fn seed(admin: &Service, state: &mut DemoState) -> anyhow::Result<Pair
     let root = first(admin, "listDomains", "domain", &[("name", "ROOT")]).await?;
     let reader = account(admin, "faregate-reader", &root, "1").await?;
     for (name, mode) in [("prepaid-paula", "prepaid"), ("postpaid-pete", "postpaid")] {
-        state.customers.push(customer(admin, state, name, mode).await?);
+        state
+            .customers
+            .push(customer(admin, state, name, mode).await?);
     }
     Ok(reader)
 }
@@ -37,7 +39,10 @@ async fn customer(
     let made = call(admin, "createDomain", &[("name", name)]).await?;
     let domain_id = id_in(&made, "domain")?;
     let pair = account(admin, name, &domain_id, "0").await?;
-    let asked = [("guestiptype", "Isolated"), ("supportedservices", "SourceNat")];
+    let asked = [
+        ("guestiptype", "Isolated"),
+        ("supportedservices", "SourceNat"),
+    ];
     let offering = first(admin, "listNetworkOfferings", "networkoffering", &asked).await?;
     let asked = [
         ("name", "demo"),
@@ -83,7 +88,10 @@ async fn account(admin: &Service, name: &str, domain: &str, kind: &str) -> anyho
             .map(str::to_owned)
             .with_context(|| format!("registerUserKeys gave no {field}"))
     };
-    Ok(Pair { key: text("apikey")?, secret: text("secretkey")? })
+    Ok(Pair {
+        key: text("apikey")?,
+        secret: text("secretkey")?,
+    })
 }
 
 async fn offerings(admin: &Service) -> anyhow::Result<Vec<(String, String)>> {
@@ -107,7 +115,11 @@ async fn first(
 async fn call(admin: &Service, command: &str, params: &[(&str, &str)]) -> anyhow::Result<Node> {
     let answer = admin.call(command, params).await?;
     if let Some(error) = answer.error {
-        bail!("the sandbox refused {command}: {} {}", error.code, error.text);
+        bail!(
+            "the sandbox refused {command}: {} {}",
+            error.code,
+            error.text
+        );
     }
     Ok(answer.node)
 }

@@ -64,7 +64,9 @@ impl Folder {
     /// Opens the folder, made where it is missing; `fresh` empties it first, but never a folder
     /// that is not a demo's.
     pub fn open(path: &Path, fresh: bool) -> anyhow::Result<Self> {
-        let folder = Self { path: path.to_owned() };
+        let folder = Self {
+            path: path.to_owned(),
+        };
         let is_ours = folder.file(STATE_FILE).exists() || folder.file(CLOCK_FILE).exists();
         let is_empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
         if !is_ours && !is_empty {
@@ -96,7 +98,10 @@ impl Folder {
         }
         let text = std::fs::read_to_string(&path)?;
         let state = serde_json::from_str(&text).with_context(|| {
-            format!("{} cannot be read; start anew with `demo --fresh`", path.display())
+            format!(
+                "{} cannot be read; start anew with `demo --fresh`",
+                path.display()
+            )
         })?;
         Ok(Some(state))
     }
@@ -123,11 +128,23 @@ impl Folder {
         let path = self.file(CLOCK_FILE);
         let wall = Clock::system().wall();
         let origin = match read_origin(&path) {
-            Err(_) => BillingOrigin { wall, billing: wall, speed: speed.unwrap_or(1) },
+            Err(_) => BillingOrigin {
+                wall,
+                billing: wall,
+                speed: speed.unwrap_or(1),
+            },
             Ok(before) => {
                 let running = before.at(wall);
-                let billing = if sandbox_ran_on { running } else { self.seen().unwrap_or(running) };
-                BillingOrigin { wall, billing, speed: speed.unwrap_or(before.speed) }
+                let billing = if sandbox_ran_on {
+                    running
+                } else {
+                    self.seen().unwrap_or(running)
+                };
+                BillingOrigin {
+                    wall,
+                    billing,
+                    speed: speed.unwrap_or(before.speed),
+                }
             }
         };
         write_origin(&path, origin)?;
@@ -146,7 +163,14 @@ impl Folder {
         let before = read_origin(&path).context("no demo ran in this folder yet")?;
         let wall = Clock::system().wall();
         let billing = target.max(before.at(wall));
-        Ok(write_origin(&path, BillingOrigin { wall, billing, speed: before.speed })?)
+        Ok(write_origin(
+            &path,
+            BillingOrigin {
+                wall,
+                billing,
+                speed: before.speed,
+            },
+        )?)
     }
 
     /// Notes where billing time stands, for the next start.
