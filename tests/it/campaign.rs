@@ -4,7 +4,7 @@
 /// Rounds of the campaign `name`: all of them where it is the one that runs in full.
 pub fn rounds(name: &str, sample: u64) -> u64 {
     let full = read("FAREGATE_TEST_ROUNDS").and_then(|text| text.parse().ok());
-    match (read("FAREGATE_TEST_CAMPAIGN"), full) {
+    match (read("FAREGATE_LONG"), full) {
         (Some(named), Some(rounds)) if named == name => rounds,
         _ => sample,
     }

@@ -295,7 +295,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "src/sandbox/",
         ],
     ),
-    ("axum", &["src/ops/"]),
+    ("axum", &["src/ops/", "src/process/"]),
     ("minijinja", &["src/bill/", "src/ops/"]),
     ("quick_xml", &["src/cloudstack/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
