@@ -5,6 +5,7 @@ mod demo;
 mod init;
 mod ledger;
 mod replay;
+pub mod month;
 pub mod replay_lifecycle;
 pub mod replay_requests;
 mod sandbox;

@@ -1,9 +1,15 @@
 //! Pure: every command of CloudStack's API: what kind it is, what it does to cost, who would own
 //! what it makes, how its answer is wrapped. The table itself is `command.tsv`.
 //!
-//! A class is a default: what a priced call does to cost is decided per request, in `gate/plan`.
+//! A class is a default. Some commands raise only with certain parameters: [`Command::judged`]
+//! says so. What a priced call does to cost is decided per request, in `gate/plan`.
 
+mod parent;
+
+use super::query::ParamMap;
 use std::collections::HashMap;
+
+pub use parent::{Listing, Parent};
 
 /// How a command runs (`BaseCmd`, `BaseAsyncCmd`, `BaseAsyncCreateCmd`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,30 +35,23 @@ pub enum Class {
     Raises,
 }
 
-/// A thing that already has an owner.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Parent {
-    /// A virtual machine.
-    Vm,
-    /// A volume.
-    Volume,
-    /// A network.
-    Network,
-    /// A public IP address.
-    Address,
-}
-
-/// Who would own what a raising command makes.
+/// Who would own what a raising command makes, and whose a lowering one ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OwnerRule {
     /// Nothing is made.
     None,
+    /// The caller, whatever the parameters say.
+    Caller,
     /// `projectid`, or `account` with `domainid`, else the caller.
     Params,
     /// The owner of the thing that this parameter names.
     Parent(Parent, String),
     /// The owner parameters, else the owner of `networkid` (`AssociateIPAddrCmd`).
     AddressFor,
+    /// The owner parameters, else the owner of the thing that the first of these names.
+    ParamsElse(Vec<(Parent, String)>),
+    /// From the thing's owner to the one that the owner parameters name.
+    Moves(Parent, String),
     /// No rule yet: the call cannot be charged to anybody.
     Unclear,
 }
@@ -92,8 +91,53 @@ pub struct Command {
     pub wrapper: String,
     /// What prices it.
     pub price: PriceRule,
-    /// Why it has this class.
+    /// Why it has this class, or no price.
     pub reason: String,
+    /// Parameters (lower case, a map by its name alone) with which it raises cost whatever its
+    /// class.
+    pub raises_if: Vec<String>,
+    /// It runs without credentials.
+    pub no_login: bool,
+    /// It opens, switches or closes a session.
+    pub session: bool,
+    /// It changes a key, or whether one may be used.
+    pub drops_key: bool,
+}
+
+impl Command {
+    /// Its class and price rule with these parameters.
+    #[must_use]
+    pub fn judged(&self, params: &ParamMap) -> (Class, PriceRule) {
+        let raises = params.iter().any(|(lower, _)| {
+            let base = lower.split(['[', '.']).next().unwrap_or(lower);
+            self.raises_if.iter().any(|name| name == base)
+        });
+        if raises {
+            (Class::Raises, PriceRule::Missing)
+        } else {
+            (self.class, self.price)
+        }
+    }
+}
+
+/// What the table says of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known<'t> {
+    /// A command.
+    Command(&'t Command),
+    /// Not in the table, but a list that the running server says is synchronous: forwarded.
+    LiveList,
+    /// Nothing is known: refused until the operator gives it a class.
+    No,
+}
+
+/// Where the running server runs a command otherwise than the table says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Drift {
+    /// The command.
+    pub command: String,
+    /// Whether the running server says that it is asynchronous.
+    pub live_async: bool,
 }
 
 /// Type of a parameter in CloudStack's schema.
@@ -134,6 +178,7 @@ pub struct TableFault {
 pub struct CommandTable {
     by_name: HashMap<String, Command>,
     schema: HashMap<String, HashMap<String, ParamSchema>>,
+    live: HashMap<String, bool>,
 }
 
 const COMMANDS: &str = include_str!("command.tsv");
@@ -149,7 +194,9 @@ impl CommandTable {
         for (line, text) in lines(COMMANDS) {
             let fields: Vec<&str> = text.split('\t').collect();
             let command = command(&fields).ok_or_else(|| fault(line, text))?;
-            by_name.insert(command.name.clone(), command);
+            if by_name.insert(command.name.clone(), command).is_some() {
+                return Err(fault(line, text));
+            }
         }
         let mut schema: HashMap<String, HashMap<String, ParamSchema>> = HashMap::new();
         for (line, text) in lines(SCHEMA) {
@@ -164,7 +211,11 @@ impl CommandTable {
             let command = given(name, class).ok_or_else(|| fault(0, name))?;
             by_name.entry(name.clone()).or_insert(command);
         }
-        Ok(Self { by_name, schema })
+        Ok(Self {
+            by_name,
+            schema,
+            live: HashMap::new(),
+        })
     }
 
     /// The command of that name, in its own case.
@@ -173,9 +224,59 @@ impl CommandTable {
         self.by_name.get(name)
     }
 
+    /// What is known of a name. The prefix `list` alone is no promise, since some lists switch or
+    /// create; what the running server's plugins bring is known by [`CommandTable::learn_live`].
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> Known<'_> {
+        match self.by_name.get(name) {
+            Some(command) => Known::Command(command),
+            None if name.starts_with("list") && self.live.get(name) == Some(&false) => {
+                Known::LiveList
+            }
+            None => Known::No,
+        }
+    }
+
+    /// The name around a command's answer; around that to an unknown one it is `errorresponse`
+    /// (`ApiServer.handleRequest`).
+    #[must_use]
+    pub fn wrapper(&self, name: &str) -> String {
+        match self.resolve(name) {
+            Known::Command(command) => command.wrapper.clone(),
+            Known::LiveList => default_wrapper(name),
+            Known::No => "errorresponse".to_owned(),
+        }
+    }
+
+    /// Takes what the running server's `listApis` says: each name and whether it is asynchronous.
+    /// Tells where that differs from the table, in the order of names.
+    pub fn learn_live(&mut self, apis: impl IntoIterator<Item = (String, bool)>) -> Vec<Drift> {
+        self.live = apis.into_iter().collect();
+        let live = self.live.iter();
+        let mut drifts: Vec<Drift> = live
+            .filter(|(name, live_async)| {
+                let known = self.by_name.get(*name);
+                known.is_some_and(|known| (known.kind != Kind::Sync) != **live_async)
+            })
+            .map(|(name, live_async)| Drift {
+                command: name.clone(),
+                live_async: *live_async,
+            })
+            .collect();
+        drifts.sort_by(|one, other| one.command.cmp(&other.command));
+        drifts
+    }
+
     /// Every command, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Command> {
         self.by_name.values()
+    }
+
+    /// Every parameter of a command that the schema knows: all of a command that can raise, else
+    /// those that may be long.
+    pub fn params(&self, command: &str) -> impl Iterator<Item = (&str, ParamSchema)> {
+        let of = self.schema.get(command).into_iter().flatten();
+        of.map(|(name, schema)| (name.as_str(), *schema))
     }
 
     /// The schema of a command's parameter; none for an unknown name.
@@ -199,12 +300,29 @@ fn fault(line: usize, what: &str) -> TableFault {
 }
 
 fn command(fields: &[&str]) -> Option<Command> {
-    let [name, recorded, kind, class, owner, wrapper, price, reason] = fields else {
+    let [
+        name,
+        kind,
+        class,
+        raises_if,
+        owner,
+        wrapper,
+        price,
+        flags,
+        reason,
+    ] = fields
+    else {
         return None;
     };
+    let flags = list(flags);
+    let known = ["not-recorded", "no-login", "session", "drops-key"];
+    if !flags.iter().all(|flag| known.contains(&flag.as_str())) {
+        return None;
+    }
+    let has = |wanted: &str| flags.iter().any(|flag| flag == wanted);
     Some(Command {
         name: (*name).to_owned(),
-        recorded: *recorded == "recorded",
+        recorded: !has("not-recorded"),
         kind: match *kind {
             "sync" => Kind::Sync,
             "async" => Kind::Async,
@@ -216,7 +334,23 @@ fn command(fields: &[&str]) -> Option<Command> {
         wrapper: (*wrapper).to_owned(),
         price: price_of(price)?,
         reason: (*reason).to_owned(),
+        raises_if: list(raises_if),
+        no_login: has("no-login"),
+        session: has("session"),
+        drops_key: has("drops-key"),
     })
+}
+
+fn list(field: &str) -> Vec<String> {
+    match field {
+        "-" => Vec::new(),
+        some => some.split(',').map(str::to_owned).collect(),
+    }
+}
+
+/// `BaseCmd.getResponseNameByClass`.
+fn default_wrapper(name: &str) -> String {
+    format!("{}response", name.to_ascii_lowercase())
 }
 
 fn class_of(text: &str) -> Option<Class> {
@@ -230,20 +364,31 @@ fn class_of(text: &str) -> Option<Class> {
 }
 
 fn owner_of(text: &str) -> Option<OwnerRule> {
-    Some(match text.split_once(':') {
-        Some(("vm", param)) => OwnerRule::Parent(Parent::Vm, param.to_owned()),
-        Some(("volume", param)) => OwnerRule::Parent(Parent::Volume, param.to_owned()),
-        Some(("network", param)) => OwnerRule::Parent(Parent::Network, param.to_owned()),
-        Some(("address", param)) => OwnerRule::Parent(Parent::Address, param.to_owned()),
-        Some(_) => return None,
-        None => match text {
-            "-" => OwnerRule::None,
-            "params" => OwnerRule::Params,
-            "address" => OwnerRule::AddressFor,
-            "unclear" => OwnerRule::Unclear,
-            _ => return None,
-        },
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    Some(match word {
+        "-" => OwnerRule::None,
+        "caller" => OwnerRule::Caller,
+        "named" => OwnerRule::Params,
+        "address" => OwnerRule::AddressFor,
+        "of" => {
+            let (parent, param) = parent_of(rest)?;
+            OwnerRule::Parent(parent, param)
+        }
+        "named-else" => {
+            OwnerRule::ParamsElse(rest.split(',').map(parent_of).collect::<Option<_>>()?)
+        }
+        "moves" => {
+            let (parent, param) = parent_of(rest)?;
+            OwnerRule::Moves(parent, param)
+        }
+        "unclear" => OwnerRule::Unclear,
+        _ => return None,
     })
+}
+
+fn parent_of(text: &str) -> Option<(Parent, String)> {
+    let (kind, param) = text.split_once('=')?;
+    Some((Parent::named(kind)?, param.to_owned()))
 }
 
 fn price_of(text: &str) -> Option<PriceRule> {
@@ -300,64 +445,19 @@ fn given(name: &str, class: &str) -> Option<Command> {
         } else {
             OwnerRule::None
         },
-        wrapper: format!("{}response", name.to_ascii_lowercase()),
+        wrapper: default_wrapper(name),
         price: if class == Class::Raises {
             PriceRule::Missing
         } else {
             PriceRule::Free
         },
         reason: "classed by the operator".to_owned(),
+        raises_if: Vec::new(),
+        no_login: false,
+        session: false,
+        drops_key: false,
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_table_reads_and_holds_every_recorded_command() {
-        let table = CommandTable::new(&[]).unwrap();
-        assert_eq!(table.iter().filter(|command| command.recorded).count(), 831);
-    }
-
-    #[test]
-    fn a_raising_command_has_an_owner_rule_and_is_never_free() {
-        let table = CommandTable::new(&[]).unwrap();
-        for command in table
-            .iter()
-            .filter(|command| command.class == Class::Raises)
-        {
-            assert_ne!(command.owner, OwnerRule::None, "{}", command.name);
-            assert_ne!(command.price, PriceRule::Free, "{}", command.name);
-            assert!(!command.reason.is_empty(), "{}", command.name);
-        }
-    }
-
-    #[test]
-    fn only_raising_commands_are_priced() {
-        let table = CommandTable::new(&[]).unwrap();
-        for command in table
-            .iter()
-            .filter(|command| command.class != Class::Raises)
-        {
-            assert_eq!(command.price, PriceRule::Free, "{}", command.name);
-        }
-    }
-
-    #[test]
-    fn an_operator_classes_unknown_commands_but_changes_no_known_one() {
-        let classes = [
-            ("fooBar".to_owned(), "read".to_owned()),
-            ("deployVirtualMachine".to_owned(), "read".to_owned()),
-        ];
-        let table = CommandTable::new(&classes).unwrap();
-        assert_eq!(
-            table.get("fooBar").map(|command| command.class),
-            Some(Class::Read)
-        );
-        assert_eq!(
-            table.get("deployVirtualMachine").map(|c| c.class),
-            Some(Class::Raises)
-        );
-    }
-}
+mod tests;

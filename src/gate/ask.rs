@@ -1,7 +1,10 @@
 //! Edge: what CloudStack says of the things that a call names; offerings and templates are kept
 //! for a minute, what changes is asked each time.
 
-use super::plan::{Facts, Question, Thing};
+use super::plan::{self, Facts, Question, Thing};
+use super::whose;
+use crate::cloudstack::command::{Command, Parent};
+use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::upstream::UpstreamError;
 use crate::upstream::service::Service;
@@ -46,6 +49,27 @@ impl Asker {
             .collect())
     }
 
+    /// The facts of a call: what it names, whose that is, and what that names in turn.
+    ///
+    /// # Errors
+    /// As [`Asker::facts`].
+    pub async fn for_call(
+        &self,
+        command: &Command,
+        params: &ParamMap,
+    ) -> Result<Facts, UpstreamError> {
+        let mut questions = plan::needs(command.price, params);
+        for question in whose::needs(command, params) {
+            if !questions.contains(&question) {
+                questions.push(question);
+            }
+        }
+        let mut facts = self.facts(&questions).await?;
+        let more = plan::more(command.price, params, &facts);
+        facts.extend(self.facts(&more).await?);
+        Ok(facts)
+    }
+
     async fn fact(&self, question: &Question) -> Result<Option<Node>, UpstreamError> {
         if let Some(known) = self.kept.get(question) {
             return Ok(Some((*known).clone()));
@@ -54,7 +78,7 @@ impl Asker {
         let found = self.one(*thing, id).await?;
         let keeps = matches!(
             thing,
-            Thing::ServiceOffering | Thing::DiskOffering | Thing::Template
+            Thing::ServiceOffering | Thing::DiskOffering | Thing::NetworkOffering | Thing::Template
         );
         if let (true, Some(node)) = (keeps, &found) {
             self.kept.insert(question.clone(), Arc::new(node.clone()));
@@ -65,22 +89,52 @@ impl Asker {
     async fn one(&self, thing: Thing, id: &str) -> Result<Option<Node>, UpstreamError> {
         match thing {
             Thing::ServiceOffering => {
-                self.listed("listServiceOfferings", "serviceoffering", id)
+                self.call("listServiceOfferings", "serviceoffering", id, &[("id", id)])
                     .await
             }
-            Thing::DiskOffering => self.listed("listDiskOfferings", "diskoffering", id).await,
-            Thing::Network => self.listed("listNetworks", "network", id).await,
-            Thing::Vm => {
-                self.listed("listVirtualMachines", "virtualmachine", id)
+            Thing::DiskOffering => {
+                self.call("listDiskOfferings", "diskoffering", id, &[("id", id)])
                     .await
             }
-            Thing::Volume => self.listed("listVolumes", "volume", id).await,
-            Thing::Snapshot => self.listed("listSnapshots", "snapshot", id).await,
-            Thing::Address => {
-                self.listed("listPublicIpAddresses", "publicipaddress", id)
+            Thing::NetworkOffering => {
+                self.call("listNetworkOfferings", "networkoffering", id, &[("id", id)])
                     .await
             }
-            Thing::Vpc => self.listed("listVPCs", "vpc", id).await,
+            Thing::RootVolumeOf => {
+                let asked = [
+                    ("virtualmachineid", id),
+                    ("type", "ROOT"),
+                    ("listall", "true"),
+                    ("projectid", "-1"),
+                ];
+                let answer = self.service.call("listVolumes", &asked).await?;
+                Ok(answer.node.child("volume").cloned())
+            }
+            Thing::Owned(parent @ (Parent::Template | Parent::Iso)) => {
+                let filter = if parent == Parent::Iso {
+                    "isofilter"
+                } else {
+                    "templatefilter"
+                };
+                let listing = parent.listing();
+                let asked = [("id", id), (filter, "all"), ("listall", "true")];
+                self.call(listing.command, listing.item, id, &asked).await
+            }
+            Thing::Owned(parent) => {
+                let listing = parent.listing();
+                let asked = [(listing.by, id), ("listall", "true"), ("projectid", "-1")];
+                let bare = matches!(
+                    parent,
+                    Parent::User | Parent::Account | Parent::Domain | Parent::Project
+                );
+                let asked = if bare {
+                    asked.get(..2)
+                } else {
+                    Some(asked.as_slice())
+                };
+                self.call(listing.command, listing.item, id, asked.unwrap_or_default())
+                    .await
+            }
             Thing::Template => {
                 let asked = [("id", id), ("templatefilter", "all"), ("listall", "true")];
                 let found = self.call("listTemplates", "template", id, &asked).await?;
@@ -91,23 +145,6 @@ impl Asker {
                 self.call("listIsos", "iso", id, &asked).await
             }
         }
-    }
-
-    async fn listed(
-        &self,
-        command: &str,
-        item: &str,
-        id: &str,
-    ) -> Result<Option<Node>, UpstreamError> {
-        let asked = [("id", id), ("listall", "true"), ("projectid", "-1")];
-        let offerings = command.ends_with("Offerings");
-        let asked = if offerings {
-            asked.get(..1)
-        } else {
-            Some(asked.as_slice())
-        };
-        self.call(command, item, id, asked.unwrap_or_default())
-            .await
     }
 
     /// An error answer means that the thing is not there for anybody: CloudStack says 431 for an

@@ -7,6 +7,7 @@
 use super::ask::Asker;
 use super::authenticate;
 use super::body::AnswerBody;
+use super::classify::{self, Standing};
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::parse::{self, Call, RawRequest, Routed};
@@ -99,24 +100,16 @@ pub async fn line(
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
-    let Some(command) = core.gate.table.get(call.command()).cloned() else {
-        return unknown(core, &call, peer).await;
+    let (class, command) = match classify::standing(&core.gate.table, &call.params) {
+        Ok(Standing::Known(class, command)) => (class, command),
+        Ok(Standing::Forwarded) => return stream(core, &call, peer).await,
+        Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
     };
-    match command.class {
+    match class {
         Class::Read => stream(core, &call, peer).await,
         Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),
         Class::Raises => raised(core, call, command, peer, slot).await.response(),
     }
-}
-
-/// Unknown to the table: CloudStack's own answer for what it does not run either is a 401 or a
-/// 432; a name that CloudStack might run is refused until an operator gives it a class.
-async fn unknown(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<AnswerBody> {
-    if call.command().is_empty() {
-        return stream(core, call, peer).await;
-    }
-    let refusal = Refusal::UnknownCommand(call.command().chars().take(80).collect());
-    refuse(core, Some(call), &refusal, call.format).response()
 }
 
 async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<AnswerBody> {
@@ -292,12 +285,7 @@ fn refuse(core: &Core, call: Option<&Call>, refusal: &Refusal, format: Format) -
         "refuse",
         &format!("{}: {}", refusal.rule(), refusal.text()),
     );
-    let wrapper = core
-        .gate
-        .table
-        .get(name)
-        .map_or("errorresponse", |c| c.wrapper.as_str());
-    own(refusal, wrapper, format)
+    own(refusal, &core.gate.table.wrapper(name), format)
 }
 
 pub(super) fn own(refusal: &Refusal, wrapper: &str, format: Format) -> Answer {
@@ -307,6 +295,7 @@ pub(super) fn own(refusal: &Refusal, wrapper: &str, format: Format) -> Answer {
         reason: Some(answer.reason),
         headers: answer.headers,
         body: answer.body.into(),
+        extensions: http::Extensions::default(),
     }
 }
 

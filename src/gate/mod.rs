@@ -6,6 +6,7 @@ pub mod parse;
 pub mod authenticate;
 pub mod refusal;
 pub mod respond;
+pub mod classify;
 pub mod typed;
 pub mod plan;
 pub mod keys;

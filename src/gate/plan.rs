@@ -1,29 +1,39 @@
 //! Pure: which meters a raising call is going to start, from its parameters and from what
 //! CloudStack says of the things that they name.
 
+mod vm;
+
 use super::refusal::Refusal;
-use crate::cloudstack::command::PriceRule;
+use crate::cloudstack::command::{Parent, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::meter::resource::Attributes;
 use crate::rate::Planned;
-use std::collections::{BTreeMap, HashMap};
+use crate::terms::ids::ResourceId;
+use std::collections::HashMap;
 
 /// What kind of thing is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[allow(missing_docs, reason = "the names are CloudStack's")]
 pub enum Thing {
+    /// A service offering.
     ServiceOffering,
+    /// A disk offering.
     DiskOffering,
+    /// A network offering.
+    NetworkOffering,
+    /// A template, or an ISO: the item's name tells which.
     Template,
-    Network,
-    Vm,
-    Volume,
-    Snapshot,
-    Address,
-    Vpc,
+    /// A thing that has an owner.
+    Owned(Parent),
+    /// The root volume of the VM with that id.
+    RootVolumeOf,
 }
+
+const VM: Thing = Thing::Owned(Parent::Vm);
+const VOLUME: Thing = Thing::Owned(Parent::Volume);
+const NETWORK: Thing = Thing::Owned(Parent::Network);
+const SNAPSHOT: Thing = Thing::Owned(Parent::Snapshot);
 
 /// One thing by its id.
 pub type Question = (Thing, String);
@@ -43,7 +53,8 @@ pub struct Plan {
 
 const GIB: i64 = 1 << 30;
 
-/// What has to be asked before a call can be priced.
+/// What has to be asked before a call can be priced. What the answers name in turn is in
+/// [`more`].
 #[must_use]
 pub fn needs(rule: PriceRule, params: &ParamMap) -> Vec<Question> {
     let wanted: &[(Thing, &str)] = match rule {
@@ -52,33 +63,67 @@ pub fn needs(rule: PriceRule, params: &ParamMap) -> Vec<Question> {
             (Thing::Template, "templateid"),
             (Thing::DiskOffering, "diskofferingid"),
             (Thing::DiskOffering, "overridediskofferingid"),
-            (Thing::Volume, "volumeid"),
-            (Thing::Snapshot, "snapshotid"),
+            (VOLUME, "volumeid"),
+            (SNAPSHOT, "snapshotid"),
         ],
-        PriceRule::Start => &[(Thing::Vm, "id")],
-        PriceRule::Scale => &[
-            (Thing::Vm, "id"),
-            (Thing::ServiceOffering, "serviceofferingid"),
-        ],
+        PriceRule::Start => &[(VM, "id")],
+        PriceRule::Scale => &[(VM, "id"), (Thing::ServiceOffering, "serviceofferingid")],
         PriceRule::Volume => &[
             (Thing::DiskOffering, "diskofferingid"),
-            (Thing::Snapshot, "snapshotid"),
+            (SNAPSHOT, "snapshotid"),
         ],
-        PriceRule::Resize => &[
-            (Thing::Volume, "id"),
-            (Thing::DiskOffering, "diskofferingid"),
-        ],
-        PriceRule::Snapshot => &[(Thing::Volume, "volumeid")],
-        PriceRule::Address | PriceRule::Network | PriceRule::Free | PriceRule::Missing => &[],
+        PriceRule::Resize => &[(VOLUME, "id"), (Thing::DiskOffering, "diskofferingid")],
+        PriceRule::Snapshot => &[(VOLUME, "volumeid")],
+        PriceRule::Network => &[(Thing::NetworkOffering, "networkofferingid")],
+        PriceRule::Address | PriceRule::Free | PriceRule::Missing => &[],
     };
     let mut needs: Vec<Question> = wanted
         .iter()
         .filter_map(|(thing, name)| Some((*thing, params.get(name)?.to_owned())))
         .collect();
     if rule == PriceRule::Deploy {
-        needs.extend(networks(params).into_iter().map(|id| (Thing::Network, id)));
+        needs.extend(networks(params).into_iter().map(|id| (NETWORK, id)));
+        let disks = entries(params, "datadisksdetails", "diskofferingid");
+        needs.extend(disks.into_iter().map(|(_, id)| (Thing::DiskOffering, id)));
     }
     needs
+}
+
+/// What has to be asked besides, now that the answers to [`needs`] are there: the networks of a
+/// VM that starts, the root volume of one that gets another offering. Without these answers a
+/// call is priced all the same, its networks as their offerings' unknown.
+#[must_use]
+pub fn more(rule: PriceRule, params: &ParamMap, facts: &Facts) -> Vec<Question> {
+    let vm = || Some((VM, params.get("id")?.to_owned()));
+    let found: Vec<Question> = match rule {
+        PriceRule::Start => {
+            let vm = vm().and_then(|question| facts.get(&question));
+            vm.map(nics_of)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|id| (NETWORK, id))
+                .collect()
+        }
+        PriceRule::Scale => {
+            let id = params
+                .get("serviceofferingid")
+                .unwrap_or_default()
+                .to_owned();
+            let sized = facts
+                .get(&(Thing::ServiceOffering, id))
+                .and_then(|offering| offering.number_of("rootdisksize"))
+                .is_some_and(|size| size > 0);
+            let root = vm()
+                .filter(|_| sized)
+                .map(|(_, id)| (Thing::RootVolumeOf, id));
+            root.into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    found
+        .into_iter()
+        .filter(|question| !facts.contains_key(question))
+        .collect()
 }
 
 /// The meters of a call; `None` where a thing that it names does not exist, so that CloudStack
@@ -112,19 +157,38 @@ pub fn plan(
     }
 }
 
+/// Ids of the networks that a deployment names, in its order, each once.
 fn networks(params: &ParamMap) -> Vec<String> {
     let listed = params.get("networkids").unwrap_or_default();
-    let mut ids: Vec<String> = listed
+    let listed = listed
         .split(',')
         .filter(|id| !id.is_empty())
-        .map(str::to_owned)
-        .collect();
-    for (lower, param) in params.iter() {
-        if lower.starts_with("iptonetworklist[") && lower.ends_with("].networkid") {
-            ids.push(param.value.to_ascii_lowercase());
+        .map(str::to_owned);
+    let mapped = entries(params, "iptonetworklist", "networkid");
+    let mut ids = Vec::new();
+    for id in listed.chain(mapped.into_iter().map(|(_, id)| id.to_ascii_lowercase())) {
+        if !ids.contains(&id) {
+            ids.push(id);
         }
     }
     ids
+}
+
+/// `map[i].field`: each with its `map[i].`, in the order of names.
+fn entries(params: &ParamMap, map: &str, field: &str) -> Vec<(String, String)> {
+    let found = params.iter().filter_map(|(lower, param)| {
+        let rest = lower.strip_prefix(map)?;
+        let is_entry = rest.starts_with('[') && rest.rsplit_once("].")?.1 == field;
+        let at = lower.strip_suffix(field).filter(|_| is_entry)?;
+        Some((at.to_owned(), param.value.to_ascii_lowercase()))
+    });
+    found.collect()
+}
+
+/// Ids of the networks that a VM has NICs in, one for each NIC.
+fn nics_of(vm: &Node) -> Vec<String> {
+    let nics = vm.all("nic").filter_map(|nic| nic.text_of("networkid"));
+    nics.map(str::to_owned).collect()
 }
 
 struct Call<'a> {
@@ -168,255 +232,25 @@ impl Call<'_> {
         }
     }
 
-    /// vCPUs, memory and speed: the offering's own, or the details of a custom one.
-    fn shape(&self, offering: &Node) -> Result<Attributes, Refusal> {
-        let size = |key: &str, field: &str| -> Result<Option<i64>, Refusal> {
-            let asked = self.number(&format!("details.{key}"), self.detail(key)?)?;
-            Ok(offering.number_of(field).filter(|n| *n > 0).or(asked))
-        };
-        let vcpus = size("cpunumber", "cpunumber")?;
-        let memory_mib = size("memory", "memory")?;
-        if vcpus.is_none() || memory_mib.is_none() {
-            let what = "needs details[0].cpuNumber and details[0].memory with this offering";
-            return Err(refused("serviceofferingid", what));
-        }
-        Ok(Attributes {
-            offering: offering.text_of("id").map(str::to_owned),
-            vcpus,
-            memory_mib,
-            cpu_mhz: size("cpuspeed", "cpuspeed")?,
-            zone: self.params.get("zoneid").map(str::to_owned),
-            count: 1,
-            ..Attributes::default()
-        })
-    }
-
-    fn deploy(&self) -> Result<Plan, Refusal> {
-        for name in ["datadiskofferinglist", "datadisksdetails", "nicnetworklist"] {
-            if let Some((_, param)) = self
-                .params
-                .iter()
-                .find(|(lower, _)| lower.starts_with(name))
-            {
-                return Err(refused(
-                    &param.name,
-                    "has no price rule yet; add disks by createVolume",
-                ));
-            }
-        }
-        let offering = self.wanted(Thing::ServiceOffering, "serviceofferingid")?;
-        let mut vm = self.shape(offering)?;
-        vm.template = self.params.get("templateid").map(str::to_owned);
-        vm.name = self.params.get("name").unwrap_or_default().to_owned();
-        let mut after = vec![planned(UsageType::AllocatedVm, vm.clone())];
-        if self.params.get("startvm") != Some("false") {
-            after.push(planned(UsageType::RunningVm, vm.clone()));
-            after.extend(self.nics());
-        }
-        after.extend(self.disks(offering, &vm)?);
-        after.extend(self.source_nat());
-        Ok(Plan {
-            after,
-            before: Vec::new(),
-        })
-    }
-
-    fn disks(&self, offering: &Node, vm: &Attributes) -> Result<Vec<Planned>, Refusal> {
-        let is_iso = self
-            .fact(Thing::Template, "templateid")
-            .is_some_and(|template| template.name == "iso");
-        let mut disks = Vec::new();
-        let data = self.fact(Thing::DiskOffering, "diskofferingid");
-        let data_size = match data {
-            Some(disk) => Some(self.disk_size(disk, "size")?),
-            None => None,
-        };
-        if self.params.get("volumeid").is_none() {
-            let root = if is_iso {
-                data_size
-            } else {
-                Some(self.root_size(offering)?)
-            };
-            let shape = Attributes {
-                template: vm.template.clone(),
-                ..volume(root, vm)
-            };
-            disks.push(planned(UsageType::Volume, shape));
-        }
-        if let (Some(disk), false) = (data, is_iso) {
-            let offering = disk.text_of("id").map(str::to_owned);
-            let shape = Attributes {
-                offering,
-                ..volume(data_size, vm)
-            };
-            disks.push(planned(UsageType::Volume, shape));
-        }
-        Ok(disks)
-    }
-
-    /// `details[…].rootdisksize` wins over `rootdisksize`, an override offering over the service
-    /// offering's own, and the template's size is the least.
-    fn root_size(&self, offering: &Node) -> Result<i64, Refusal> {
-        let source = self
-            .fact(Thing::Template, "templateid")
-            .and_then(|template| template.number_of("size"))
-            .or_else(|| {
-                self.fact(Thing::Snapshot, "snapshotid")?
-                    .number_of("virtualsize")
-            })
-            .unwrap_or(0);
-        let asked = match self.detail("rootdisksize")? {
-            Some(text) => self.number("details.rootdisksize", Some(text))?,
-            None => self.number("rootdisksize", self.params.get("rootdisksize"))?,
-        };
-        let fixed = match self.fact(Thing::DiskOffering, "overridediskofferingid") {
-            Some(disk) => disk.number_of("disksize"),
-            None => offering.number_of("rootdisksize"),
-        };
-        let gib = asked
-            .into_iter()
-            .chain(fixed.filter(|size| *size > 0))
-            .max()
-            .unwrap_or(0);
-        let bytes = gib
-            .checked_mul(GIB)
-            .ok_or_else(|| refused("rootdisksize", "is too large"))?;
-        Ok(bytes.max(source))
-    }
-
-    fn disk_size(&self, disk: &Node, name: &str) -> Result<i64, Refusal> {
-        let asked = self.number(name, self.params.get(name))?;
-        let fixed = disk.number_of("disksize").filter(|size| *size > 0);
-        let gib = fixed.into_iter().chain(asked).max();
-        gib.and_then(|gib| gib.checked_mul(GIB))
-            .ok_or_else(|| refused(name, "is missing, and the price hangs on it"))
-    }
-
-    /// NICs, grouped by the network's offering as the usage server meters them.
-    fn nics(&self) -> Vec<Planned> {
-        let mut by_offering: BTreeMap<Option<String>, i64> = BTreeMap::new();
-        let ids = networks(self.params);
-        for id in &ids {
-            let network = self.facts.get(&(Thing::Network, id.clone()));
-            let offering = network
-                .and_then(|n| n.text_of("networkofferingid"))
-                .map(str::to_owned);
-            let count = by_offering.entry(offering).or_default();
-            *count = count.saturating_add(1);
-        }
-        if ids.is_empty() {
-            by_offering.insert(None, 1);
-        }
-        by_offering
-            .into_iter()
-            .map(|(offering, count)| {
-                let attributes = Attributes {
-                    offering,
-                    count,
-                    ..Attributes::default()
-                };
-                planned(UsageType::NetworkOffering, attributes)
-            })
-            .collect()
-    }
-
-    /// A network that nobody used yet gets its source NAT address with its first VM.
-    fn source_nat(&self) -> Vec<Planned> {
-        let ids = networks(self.params);
-        let unused = ids.iter().filter(|id| {
-            let network = self.facts.get(&(Thing::Network, (*id).clone()));
-            network.is_some_and(|network| {
-                network.text_of("state") == Some("Allocated")
-                    && network
-                        .all("service")
-                        .any(|s| s.text_of("name") == Some("SourceNat"))
-            })
-        });
-        unused
-            .map(|_| {
-                let attributes = Attributes {
-                    source_nat: true,
-                    count: 1,
-                    ..Attributes::default()
-                };
-                planned(UsageType::IpAddress, attributes)
-            })
-            .collect()
-    }
-
-    fn start(&self) -> Result<Plan, Refusal> {
-        let vm = self.wanted(Thing::Vm, "id")?;
-        let mut after = vec![planned(UsageType::RunningVm, of_vm(vm))];
-        let nics = i64::try_from(vm.all("nic").count()).unwrap_or(1).max(1);
-        let nic = Attributes {
-            count: nics,
-            ..Attributes::default()
-        };
-        after.push(planned(UsageType::NetworkOffering, nic));
-        let before = if vm.text_of("state") == Some("Running") {
-            after.clone()
-        } else {
-            Vec::new()
-        };
-        Ok(Plan { after, before })
-    }
-
-    fn scale(&self) -> Result<Plan, Refusal> {
-        let vm = self.wanted(Thing::Vm, "id")?;
-        let offering = self.wanted(Thing::ServiceOffering, "serviceofferingid")?;
-        let old = of_vm(vm);
-        let new = match self.shape(offering) {
-            Ok(shape) => Attributes {
-                zone: old.zone.clone(),
-                template: old.template.clone(),
-                ..shape
-            },
-            // Values that are left out keep what the VM has.
-            Err(_) if offering.text_of("iscustomized") == Some("true") => Attributes {
-                offering: offering.text_of("id").map(str::to_owned),
-                vcpus: self
-                    .number("details.cpunumber", self.detail("cpunumber")?)?
-                    .or(old.vcpus),
-                memory_mib: self
-                    .number("details.memory", self.detail("memory")?)?
-                    .or(old.memory_mib),
-                ..old.clone()
-            },
-            Err(refusal) => return Err(refusal),
-        };
-        let runs = vm.text_of("state") == Some("Running");
-        let of = |shape: &Attributes| {
-            let mut meters = vec![planned(UsageType::AllocatedVm, shape.clone())];
-            if runs {
-                meters.push(planned(UsageType::RunningVm, shape.clone()));
-            }
-            meters
-        };
-        Ok(Plan {
-            after: of(&new),
-            before: of(&old),
-        })
-    }
-
     fn volume(&self) -> Result<Plan, Refusal> {
-        let size = match self.fact(Thing::DiskOffering, "diskofferingid") {
-            Some(disk) => self.disk_size(disk, "size")?,
-            None => {
-                let snapshot = self.wanted(Thing::Snapshot, "snapshotid")?;
-                let size = snapshot.number_of("virtualsize").filter(|size| *size > 0);
-                let asked = self.number("size", self.params.get("size"))?;
-                let asked = asked.and_then(|gib| gib.checked_mul(GIB));
-                size.into_iter().chain(asked).max().ok_or_else(|| {
-                    refused(
-                        "snapshotid",
-                        "names a snapshot whose size is not known; send size",
-                    )
-                })?
-            }
-        };
+        let snapshot = self.fact(SNAPSHOT, "snapshotid");
+        let source = snapshot.and_then(|snapshot| snapshot.number_of("virtualsize"));
+        let asked = self.number("size", self.params.get("size"))?;
+        let disk = self.fact(Thing::DiskOffering, "diskofferingid");
+        let fixed = disk.and_then(|disk| disk.number_of("disksize"));
+        let gib = asked.into_iter().chain(fixed).max().unwrap_or(0);
+        let size = bytes("size", gib)?.max(source.unwrap_or(0));
+        if size == 0 {
+            return Err(refused("size", "is missing, and the price hangs on it"));
+        }
         let attributes = Attributes {
+            name: self.params.get("name").unwrap_or_default().to_owned(),
             offering: self.params.get("diskofferingid").map(str::to_owned),
-            zone: self.params.get("zoneid").map(str::to_owned),
+            zone: self
+                .params
+                .get("zoneid")
+                .or_else(|| snapshot.and_then(|snapshot| snapshot.text_of("zoneid")))
+                .map(str::to_owned),
             size_bytes: Some(size),
             count: 1,
             ..Attributes::default()
@@ -427,24 +261,22 @@ impl Call<'_> {
         })
     }
 
+    /// A volume takes the size asked for, else its new offering's, else it keeps its own.
     fn resize(&self) -> Result<Plan, Refusal> {
-        let volume = self.wanted(Thing::Volume, "id")?;
-        let old = Attributes {
-            offering: volume.text_of("diskofferingid").map(str::to_owned),
-            zone: volume.text_of("zoneid").map(str::to_owned),
-            size_bytes: volume.number_of("size"),
-            count: 1,
-            ..Attributes::default()
+        let old = of_volume(self.wanted(VOLUME, "id")?);
+        let asked = self.number("size", self.params.get("size"))?;
+        let disk = self.fact(Thing::DiskOffering, "diskofferingid");
+        let fixed = disk
+            .and_then(|disk| disk.number_of("disksize"))
+            .filter(|size| *size > 0);
+        let size = match fixed.or(asked) {
+            Some(gib) => Some(bytes("size", gib)?),
+            None => old.size_bytes,
         };
-        let size = match self.fact(Thing::DiskOffering, "diskofferingid") {
-            Some(disk) => self.disk_size(disk, "size")?,
-            None => self
-                .number("size", self.params.get("size"))?
-                .and_then(|gib| gib.checked_mul(GIB))
-                .ok_or_else(|| refused("size", "is missing, and the price hangs on it"))?,
-        };
+        let offering = disk.and_then(|disk| disk.text_of("id")).map(str::to_owned);
         let new = Attributes {
-            size_bytes: Some(size),
+            size_bytes: size,
+            offering: offering.or_else(|| old.offering.clone()),
             ..old.clone()
         };
         Ok(Plan {
@@ -454,41 +286,117 @@ impl Call<'_> {
     }
 
     fn address(&self) -> Plan {
-        let attributes = Attributes {
-            count: 1,
-            ..Attributes::default()
-        };
+        let zone = self.params.get("zoneid").map(str::to_owned);
         Plan {
-            after: vec![planned(UsageType::IpAddress, attributes)],
+            after: vec![address(false, zone)],
             before: Vec::new(),
         }
     }
 
+    /// A network is `Allocated` until its first VM runs; one on a persistent offering is
+    /// implemented at once.
     fn network(&self) -> Plan {
+        let offering = self.fact(Thing::NetworkOffering, "networkofferingid");
+        let persistent = offering.is_some_and(|one| one.text_of("ispersistent") == Some("true"));
+        let zone = self.params.get("zoneid").map(str::to_owned);
         let attributes = Attributes {
+            name: self.params.get("name").unwrap_or_default().to_owned(),
             offering: self.params.get("networkofferingid").map(str::to_owned),
-            zone: self.params.get("zoneid").map(str::to_owned),
+            zone: zone.clone(),
+            state: Some(
+                if persistent {
+                    "Implemented"
+                } else {
+                    "Allocated"
+                }
+                .to_owned(),
+            ),
             count: 1,
             ..Attributes::default()
         };
+        let mut after = vec![planned(UsageType::Network, attributes)];
+        let tier = self.params.get("vpcid").is_some();
+        let nat = offering.is_some_and(has_source_nat);
+        if self.params.get("sourcenatipaddress").is_some() || (persistent && nat && !tier) {
+            after.push(address(true, zone));
+        }
         Plan {
-            after: vec![planned(UsageType::Network, attributes)],
+            after,
             before: Vec::new(),
         }
     }
 
+    /// The volume's size is the most that a snapshot can have; each further zone holds a copy.
     fn snapshot(&self) -> Result<Plan, Refusal> {
-        let volume = self.wanted(Thing::Volume, "volumeid")?;
-        let attributes = Attributes {
-            size_bytes: volume.number_of("size"),
+        let volume = of_volume(self.wanted(VOLUME, "volumeid")?);
+        let own = volume.zone.clone();
+        let listed = self.params.get("zoneids").unwrap_or_default().split(',');
+        let copies = listed.filter(|zone| !zone.is_empty() && own.as_deref() != Some(*zone));
+        let zones = std::iter::once(own.clone()).chain(copies.map(|zone| Some(zone.to_owned())));
+        let of = |zone: Option<String>| Attributes {
+            name: self.params.get("name").unwrap_or_default().to_owned(),
+            zone,
+            size_bytes: volume.size_bytes,
             count: 1,
             ..Attributes::default()
         };
+        let after = zones
+            .map(|zone| planned(UsageType::Snapshot, of(zone)))
+            .collect();
         Ok(Plan {
-            after: vec![planned(UsageType::Snapshot, attributes)],
+            after,
             before: Vec::new(),
         })
     }
+}
+
+fn address(source_nat: bool, zone: Option<String>) -> Planned {
+    let attributes = Attributes {
+        source_nat,
+        zone,
+        count: 1,
+        ..Attributes::default()
+    };
+    planned(UsageType::IpAddress, attributes)
+}
+
+/// A network, or an offering of one, that gives source NAT.
+fn has_source_nat(node: &Node) -> bool {
+    node.all("service")
+        .any(|service| service.text_of("name") == Some("SourceNat"))
+}
+
+fn of_network(network: &Node, state: &str) -> Attributes {
+    let text = |name: &str| network.text_of(name).map(str::to_owned);
+    Attributes {
+        name: text("name").unwrap_or_default(),
+        offering: text("networkofferingid"),
+        zone: text("zoneid"),
+        state: Some(state.to_owned()),
+        count: 1,
+        ..Attributes::default()
+    }
+}
+
+/// As the meter reads a volume.
+fn of_volume(volume: &Node) -> Attributes {
+    let text = |name: &str| volume.text_of(name).map(str::to_owned);
+    Attributes {
+        name: text("name").unwrap_or_default(),
+        offering: text("diskofferingid"),
+        template: text("templateid"),
+        zone: text("zoneid"),
+        size_bytes: volume.number_of("size"),
+        count: 1,
+        vm: text("virtualmachineid").map(ResourceId::from),
+        ..Attributes::default()
+    }
+}
+
+/// Bytes of so many GiB, as every size in a request is given.
+fn bytes(name: &str, gib: i64) -> Result<i64, Refusal> {
+    gib.checked_mul(GIB)
+        .ok_or_else(|| refused(name, "is too large"))
 }
 
 const fn planned(usage_type: UsageType, attributes: Attributes) -> Planned {
@@ -528,3 +436,6 @@ fn refused(name: &str, what: &str) -> Refusal {
         what: what.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

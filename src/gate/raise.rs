@@ -9,7 +9,7 @@ use super::refusal::{Refusal, Shortage};
 use super::reserve::{self, Priced};
 use super::whose::{self, Whose};
 use super::{typed, wire::Answer};
-use crate::cloudstack::command::{Command, Kind, PriceRule};
+use crate::cloudstack::command::{Command, Kind, OwnerRule, PriceRule};
 use crate::cloudstack::envelope;
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
@@ -116,12 +116,11 @@ async fn judge(
     };
     let caller = authenticate::caller(call, key.as_deref(), gate.clock.wall())?;
     if command.price == PriceRule::Missing {
-        return unpriced(gate, command, caller, id).await;
+        return unpriced(gate, call, command, caller, id).await;
     }
     typed::parameters(&command.name, &gate.table, &mut call.params)?;
-    let mut questions = plan::needs(command.price, &call.params);
-    questions.extend(whose::needs(command, &call.params));
-    let facts = gate.asker.facts(&questions).await.map_err(cannot)?;
+    let asked = gate.asker.for_call(command, &call.params);
+    let facts = asked.await.map_err(cannot)?;
     let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
     let now = gate.clock.billing();
     let payer = match whose.may_act {
@@ -160,16 +159,30 @@ async fn judge(
 /// A command without a price rule: refused for prepaid, metered and priced later for postpaid.
 async fn unpriced(
     gate: &Gate,
+    call: &Call,
     command: &Command,
     caller: Caller,
     id: CallId,
 ) -> Result<(Caller, Judged), Refusal> {
-    let owner = whose::own(&caller)?;
+    let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
+    let whose = match command.owner {
+        OwnerRule::None | OwnerRule::Unclear => Whose {
+            owner: whose::own(&caller)?,
+            may_act: true,
+        },
+        _ => {
+            let questions = whose::needs(command, &call.params);
+            let facts = gate.asker.facts(&questions).await.map_err(cannot)?;
+            whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?
+        }
+    };
+    let payer_is = match whose.may_act {
+        true => whose.owner.clone(),
+        false => whose::own(&caller)?,
+    };
     let now = gate.clock.billing();
-    let payer = gate.meter.payer_of(&owner, now).await;
-    let payer = payer
-        .map_err(|fault| Refusal::CannotAsk(fault.what))?
-        .ok_or(Refusal::NobodyPays)?;
+    let payer = gate.meter.payer_of(&payer_is, now).await.map_err(cannot)?;
+    let payer = payer.ok_or(Refusal::NobodyPays)?;
     let state = state_of(gate, &payer).await?;
     if state.mode == BillingMode::Prepaid {
         return Err(Refusal::Unpriced(format!("command {}", command.name)));
@@ -177,10 +190,7 @@ async fn unpriced(
     let judged = Judged {
         id,
         payer: Some(payer),
-        whose: Whose {
-            owner,
-            may_act: true,
-        },
+        whose,
         priced: None,
         hold: None,
         job: None,

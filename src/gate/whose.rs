@@ -5,6 +5,7 @@ use super::plan::{Facts, Question, Thing};
 use super::refusal::Refusal;
 use crate::cloudstack::command::{Command, OwnerRule, Parent};
 use crate::cloudstack::query::ParamMap;
+use crate::cloudstack::tree::Node;
 use crate::meter::observe::owner_named;
 use crate::meter::resource::Owner;
 use crate::terms::ids::{CsDomainId, CsProjectId};
@@ -27,13 +28,18 @@ pub struct Whose {
 /// The things whose owner decides.
 #[must_use]
 pub fn needs(command: &Command, params: &ParamMap) -> Vec<Question> {
-    let named = |thing: Thing, name: &str| params.get(name).map(|id| (thing, id.to_owned()));
+    let named =
+        |thing: Thing, name: &str| params.get(name).map(|id| (thing, id.to_ascii_lowercase()));
     let found = match &command.owner {
-        OwnerRule::Parent(parent, name) => named(thing_of(*parent), name),
-        OwnerRule::AddressFor => {
-            named(Thing::Network, "networkid").or_else(|| named(Thing::Vpc, "vpcid"))
+        OwnerRule::Parent(parent, name) | OwnerRule::Moves(parent, name) => {
+            named(Thing::Owned(*parent), name)
         }
-        OwnerRule::None | OwnerRule::Params | OwnerRule::Unclear => None,
+        OwnerRule::AddressFor => named(Thing::Owned(Parent::Network), "networkid")
+            .or_else(|| named(Thing::Owned(Parent::Vpc), "vpcid")),
+        OwnerRule::ParamsElse(parents) => parents
+            .iter()
+            .find_map(|(parent, name)| named(Thing::Owned(*parent), name)),
+        OwnerRule::None | OwnerRule::Caller | OwnerRule::Params | OwnerRule::Unclear => None,
     };
     found.into_iter().collect()
 }
@@ -55,27 +61,44 @@ pub async fn whose(
         OwnerRule::Unclear | OwnerRule::None => {
             return Err(Refusal::Unpriced(format!("command {}", command.name)));
         }
+        OwnerRule::Caller => None,
         OwnerRule::Params => by_params(params, directory).await?,
-        OwnerRule::Parent(parent, name) => {
-            let id = params.get(name).unwrap_or_default().to_owned();
-            facts
-                .get(&(thing_of(*parent), id))
-                .map(|node| owner_named(node, &own))
+        OwnerRule::Parent(..) => of_thing(command, params, facts, &own),
+        OwnerRule::AddressFor | OwnerRule::ParamsElse(_) | OwnerRule::Moves(..) => {
+            match by_params(params, directory).await? {
+                Some(owner) => Some(owner),
+                None => of_thing(command, params, facts, &own),
+            }
         }
-        OwnerRule::AddressFor => match by_params(params, directory).await? {
-            Some(owner) => Some(owner),
-            None => needs(command, params)
-                .first()
-                .and_then(|question| facts.get(question))
-                .filter(|node| {
-                    node.text_of("account").is_some() || node.child("projectid").is_some()
-                })
-                .map(|node| owner_named(node, &own)),
-        },
     };
     let owner = named.unwrap_or_else(|| own.clone());
     let may_act = may_act(caller, &own, &owner, directory).await?;
     Ok(Whose { owner, may_act })
+}
+
+/// The owner of the thing that the call names; none where it has none (a shared network) or is
+/// not there.
+fn of_thing(command: &Command, params: &ParamMap, facts: &Facts, own: &Owner) -> Option<Owner> {
+    let questions = needs(command, params);
+    let node = facts.get(questions.first()?)?;
+    if let Some(owner) = as_owner(node) {
+        return Some(owner);
+    }
+    let has_owner = node.text_of("account").is_some() || node.child("projectid").is_some();
+    has_owner.then(|| owner_named(node, own))
+}
+
+/// An account or a project is an owner itself.
+fn as_owner(node: &Node) -> Option<Owner> {
+    let (id, domain) = (node.text_of("id")?, node.text_of("domainid")?);
+    let account = node.name == "account";
+    let project = node.name == "project";
+    (account || project).then(|| Owner {
+        account: account.then(|| id.into()),
+        account_name: node.text_of("name").filter(|_| account).map(str::to_owned),
+        domain: domain.into(),
+        project: project.then(|| id.into()),
+    })
 }
 
 /// The caller's own account.
@@ -151,13 +174,4 @@ async fn may_act(
     }
     let path = directory.path(&owner.domain).await.map_err(cannot)?;
     Ok(path.is_some_and(|path| path.contains(&own.domain)))
-}
-
-const fn thing_of(parent: Parent) -> Thing {
-    match parent {
-        Parent::Vm => Thing::Vm,
-        Parent::Volume => Thing::Volume,
-        Parent::Network => Thing::Network,
-        Parent::Address => Thing::Address,
-    }
 }

@@ -1,0 +1,408 @@
+use super::*;
+use serde_json::{Value, json};
+
+const GIB_BYTES: i64 = 1_073_741_824;
+
+fn facts(of: &[(Thing, &str, &str, Value)]) -> Facts {
+    let one = |(thing, id, item, value): &(Thing, &str, &str, Value)| {
+        ((*thing, (*id).to_owned()), Node::from_json(item, value))
+    };
+    of.iter().map(one).collect()
+}
+
+fn cloud() -> Facts {
+    let service = json!([{"name": "SourceNat"}, {"name": "Dhcp"}]);
+    facts(&[
+        (
+            Thing::ServiceOffering,
+            "small",
+            "serviceoffering",
+            json!({"id": "small", "cpunumber": 1, "cpuspeed": 500, "memory": 512, "rootdisksize": 0}),
+        ),
+        (
+            Thing::ServiceOffering,
+            "big",
+            "serviceoffering",
+            json!({"id": "big", "cpunumber": 4, "cpuspeed": 500, "memory": 4096, "rootdisksize": 20}),
+        ),
+        (
+            Thing::ServiceOffering,
+            "custom",
+            "serviceoffering",
+            json!({"id": "custom", "cpuspeed": 100, "iscustomized": true, "rootdisksize": 0}),
+        ),
+        (
+            Thing::DiskOffering,
+            "five",
+            "diskoffering",
+            json!({"id": "five", "disksize": 5}),
+        ),
+        (
+            Thing::DiskOffering,
+            "any",
+            "diskoffering",
+            json!({"id": "any", "disksize": 0, "iscustomized": true}),
+        ),
+        (
+            Thing::Template,
+            "t",
+            "template",
+            json!({"id": "t", "size": 2 * GIB_BYTES}),
+        ),
+        (
+            Thing::Template,
+            "iso",
+            "iso",
+            json!({"id": "iso", "size": 1}),
+        ),
+        (
+            NETWORK,
+            "new",
+            "network",
+            json!({"id": "new", "state": "Allocated",
+            "networkofferingid": "isolated", "service": service}),
+        ),
+        (
+            NETWORK,
+            "used",
+            "network",
+            json!({"id": "used", "state": "Implemented",
+            "networkofferingid": "isolated", "service": service}),
+        ),
+        (
+            NETWORK,
+            "tier",
+            "network",
+            json!({"id": "tier", "state": "Allocated", "vpcid": "v",
+            "networkofferingid": "tiers", "service": service}),
+        ),
+        (
+            VM,
+            "vm",
+            "virtualmachine",
+            json!({"id": "vm", "state": "Stopped", "cpunumber": 2,
+            "memory": 256, "cpuspeed": 100, "serviceofferingid": "custom",
+            "nic": [{"networkid": "new"}, {"networkid": "used"}]}),
+        ),
+        (
+            VM,
+            "runs",
+            "virtualmachine",
+            json!({"id": "runs", "state": "Running", "cpunumber": 1,
+            "memory": 512, "cpuspeed": 500, "serviceofferingid": "small",
+            "nic": [{"networkid": "used"}]}),
+        ),
+        (
+            VOLUME,
+            "vol",
+            "volume",
+            json!({"id": "vol", "size": 5 * GIB_BYTES, "zoneid": "z",
+            "diskofferingid": "any", "type": "DATADISK"}),
+        ),
+        (
+            SNAPSHOT,
+            "snap",
+            "snapshot",
+            json!({"id": "snap", "virtualsize": 3 * GIB_BYTES}),
+        ),
+        (
+            Thing::RootVolumeOf,
+            "runs",
+            "volume",
+            json!({"id": "r", "type": "ROOT", "size": 2 * GIB_BYTES}),
+        ),
+        (
+            Thing::NetworkOffering,
+            "isolated",
+            "networkoffering",
+            json!({"id": "isolated", "ispersistent": false, "service": service}),
+        ),
+        (
+            Thing::NetworkOffering,
+            "lasting",
+            "networkoffering",
+            json!({"id": "lasting", "ispersistent": true, "service": service}),
+        ),
+    ])
+}
+
+fn params(query: &str) -> ParamMap {
+    ParamMap::parse(query.as_bytes(), b"").unwrap()
+}
+
+fn planned_of(rule: PriceRule, query: &str) -> Result<Option<Plan>, Refusal> {
+    plan(rule, "it", &params(query), &cloud())
+}
+
+/// A meter in short: type, offering, GiB or vCPUs and MiB, count, and what marks it.
+fn short(meters: &[Planned]) -> Vec<String> {
+    let one = |meter: &Planned| {
+        let of = &meter.attributes;
+        let mut text = meter.usage_type.number().to_string();
+        for word in [&of.offering, &of.state].into_iter().flatten() {
+            text = format!("{text} {word}");
+        }
+        if let Some(vcpus) = of.vcpus {
+            text = format!("{text} {vcpus}x{}", of.memory_mib.unwrap_or(0));
+        }
+        if let Some(size) = of.size_bytes {
+            text = format!("{text} {}G", size / GIB_BYTES);
+        }
+        if of.source_nat {
+            text.push_str(" nat");
+        }
+        if of.count != 1 {
+            text = format!("{text} *{}", of.count);
+        }
+        text
+    };
+    let mut all: Vec<String> = meters.iter().map(one).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_deployment_starts_every_meter_that_its_parameters_name() {
+    let base = "serviceofferingid=small&templateid=t&zoneid=z";
+    for (query, expected) in [
+        (
+            "&networkids=used",
+            vec!["1 small 1x512", "13 isolated", "2 small 1x512", "6 2G"],
+        ),
+        (
+            "&networkids=new",
+            vec![
+                "1 small 1x512",
+                "13 isolated",
+                "2 small 1x512",
+                "3 nat",
+                "30 isolated Implemented",
+                "6 2G",
+            ],
+        ),
+        (
+            "&networkids=tier,used",
+            vec![
+                "1 small 1x512",
+                "13 isolated",
+                "13 tiers",
+                "2 small 1x512",
+                "30 tiers Implemented",
+                "6 2G",
+            ],
+        ),
+        (
+            "&networkids=used&startvm=false",
+            vec!["2 small 1x512", "6 2G"],
+        ),
+        (
+            "&networkids=used&rootdisksize=3&diskofferingid=five",
+            vec![
+                "1 small 1x512",
+                "13 isolated",
+                "2 small 1x512",
+                "6 3G",
+                "6 five 5G",
+            ],
+        ),
+        (
+            "&startvm=false&rootdisksize=5&details[0].rootdisksize=9",
+            vec!["2 small 1x512", "6 9G"],
+        ),
+        (
+            "&startvm=false&overridediskofferingid=five",
+            vec!["2 small 1x512", "6 5G"],
+        ),
+        (
+            "&startvm=false&datadisksdetails[0].diskofferingid=five&datadisksdetails[1].diskofferingid=any\
+             &datadisksdetails[1].size=7",
+            vec!["2 small 1x512", "6 2G", "6 any 7G", "6 five 5G"],
+        ),
+        (
+            "&iptonetworklist[0].networkid=used&iptonetworklist[0].ip=10.1.1.9",
+            vec!["1 small 1x512", "13 isolated", "2 small 1x512", "6 2G"],
+        ),
+        (
+            "",
+            vec!["1 small 1x512", "13", "2 small 1x512", "3 nat", "6 2G"],
+        ),
+    ] {
+        let plan = planned_of(PriceRule::Deploy, &format!("{base}{query}"))
+            .unwrap()
+            .unwrap();
+        assert_eq!(short(&plan.after), expected, "{query}");
+    }
+}
+
+#[test]
+fn a_custom_offering_is_sized_by_the_details() {
+    let base = "serviceofferingid=custom&templateid=t&startvm=false";
+    let sized = format!("{base}&details[0].cpuNumber=2&details[1].memory=256");
+    let plan = planned_of(PriceRule::Deploy, &sized).unwrap().unwrap();
+    assert_eq!(short(&plan.after), ["2 custom 2x256", "6 2G"]);
+    for query in [
+        base.to_owned(),
+        format!("{base}&details[0].cpuNumber=2"),
+        format!("{sized}&details[2].cpuNumber=1"),
+        format!("{base}&details[0].cpuNumber=0&details[0].memory=256"),
+        format!("{base}&details[0].cpuNumber=%2B2&details[0].memory=256"),
+    ] {
+        let refusal = planned_of(PriceRule::Deploy, &query);
+        assert!(matches!(refusal, Err(Refusal::Parameter { .. })), "{query}");
+    }
+}
+
+#[test]
+fn the_disk_offering_of_an_iso_is_the_root_volumes() {
+    let base = "serviceofferingid=small&templateid=iso&startvm=false";
+    let with = planned_of(PriceRule::Deploy, &format!("{base}&diskofferingid=five"));
+    assert_eq!(
+        short(&with.unwrap().unwrap().after),
+        ["2 small 1x512", "6 5G"]
+    );
+    let custom = format!("{base}&diskofferingid=any&size=8");
+    let custom = planned_of(PriceRule::Deploy, &custom).unwrap().unwrap();
+    assert_eq!(short(&custom.after), ["2 small 1x512", "6 8G"]);
+}
+
+#[test]
+fn a_custom_disk_without_a_size_is_refused() {
+    for (rule, query) in [
+        (
+            PriceRule::Deploy,
+            "serviceofferingid=small&templateid=t&diskofferingid=any",
+        ),
+        (PriceRule::Volume, "diskofferingid=any"),
+        (
+            PriceRule::Deploy,
+            "serviceofferingid=small&templateid=t&datadisksdetails[0].diskofferingid=any",
+        ),
+    ] {
+        let refusal = planned_of(rule, query);
+        assert!(matches!(refusal, Err(Refusal::Parameter { .. })), "{query}");
+    }
+}
+
+#[test]
+fn what_a_call_names_and_nobody_knows_is_left_to_cloudstack() {
+    let query = "serviceofferingid=none&templateid=t";
+    assert_eq!(planned_of(PriceRule::Deploy, query), Ok(None));
+    assert_eq!(planned_of(PriceRule::Start, "id=none"), Ok(None));
+}
+
+#[test]
+fn a_start_asks_for_the_networks_of_the_vm_and_implements_them() {
+    let query = params("id=vm");
+    let mut known = facts(&[]);
+    assert_eq!(needs(PriceRule::Start, &query), [(VM, "vm".to_owned())]);
+    known.insert(
+        (VM, "vm".to_owned()),
+        cloud()[&(VM, "vm".to_owned())].clone(),
+    );
+    let asked = more(PriceRule::Start, &query, &known);
+    assert_eq!(
+        asked,
+        [(NETWORK, "new".to_owned()), (NETWORK, "used".to_owned())]
+    );
+    let plan = planned_of(PriceRule::Start, "id=vm").unwrap().unwrap();
+    let expected = [
+        "1 custom 2x256",
+        "13 isolated *2",
+        "3 nat",
+        "30 isolated Implemented",
+    ];
+    assert_eq!(short(&plan.after), expected);
+    assert_eq!(short(&plan.before), ["30 isolated Allocated"]);
+}
+
+#[test]
+fn starting_what_runs_costs_nothing_more() {
+    let plan = planned_of(PriceRule::Start, "id=runs").unwrap().unwrap();
+    assert_eq!(plan.after, plan.before);
+}
+
+#[test]
+fn another_offering_is_priced_by_the_difference() {
+    let plan = planned_of(PriceRule::Scale, "id=runs&serviceofferingid=big")
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        short(&plan.before),
+        ["1 small 1x512", "2 small 1x512", "6 2G"]
+    );
+    assert_eq!(
+        short(&plan.after),
+        ["1 big 4x4096", "2 big 4x4096", "6 20G"]
+    );
+    let query = "id=vm&serviceofferingid=custom&details[0].memory=128";
+    let plan = planned_of(PriceRule::Scale, query).unwrap().unwrap();
+    assert_eq!(short(&plan.before), ["2 custom 2x256"]);
+    assert_eq!(short(&plan.after), ["2 custom 2x128"]);
+}
+
+#[test]
+fn a_volume_takes_its_size_from_the_call_the_offering_or_the_snapshot() {
+    for (query, expected) in [
+        ("diskofferingid=five", "6 five 5G"),
+        ("diskofferingid=any&size=7", "6 any 7G"),
+        ("snapshotid=snap", "6 3G"),
+        ("snapshotid=snap&diskofferingid=any", "6 any 3G"),
+        ("snapshotid=snap&size=4", "6 4G"),
+    ] {
+        let plan = planned_of(PriceRule::Volume, query).unwrap().unwrap();
+        assert_eq!(short(&plan.after), [expected], "{query}");
+    }
+}
+
+#[test]
+fn a_resize_is_priced_by_the_difference_and_may_lower() {
+    for (query, expected) in [
+        ("id=vol&size=9", "6 any 9G"),
+        ("id=vol&size=1", "6 any 1G"),
+        ("id=vol&diskofferingid=five", "6 five 5G"),
+        ("id=vol&maxiops=5", "6 any 5G"),
+    ] {
+        let plan = planned_of(PriceRule::Resize, query).unwrap().unwrap();
+        assert_eq!(short(&plan.before), ["6 any 5G"], "{query}");
+        assert_eq!(short(&plan.after), [expected], "{query}");
+    }
+    let huge = planned_of(PriceRule::Resize, "id=vol&size=9223372036854775807");
+    assert!(matches!(huge, Err(Refusal::Parameter { .. })));
+}
+
+#[test]
+fn a_persistent_network_is_implemented_at_once() {
+    let after = |query: &str| {
+        let plan = planned_of(PriceRule::Network, query).unwrap().unwrap();
+        short(&plan.after)
+    };
+    assert_eq!(
+        after("networkofferingid=isolated"),
+        ["30 isolated Allocated"]
+    );
+    assert_eq!(
+        after("networkofferingid=lasting"),
+        ["3 nat", "30 lasting Implemented"]
+    );
+    assert_eq!(
+        after("networkofferingid=lasting&vpcid=v"),
+        ["30 lasting Implemented"]
+    );
+}
+
+#[test]
+fn a_snapshot_costs_in_each_zone_at_most_its_volumes_size() {
+    let plan = planned_of(PriceRule::Snapshot, "volumeid=vol&zoneids=z,y,x")
+        .unwrap()
+        .unwrap();
+    assert_eq!(short(&plan.after), ["9 5G", "9 5G", "9 5G"]);
+}
+
+#[test]
+fn a_command_without_a_rule_is_refused_by_name() {
+    let refusal = plan(PriceRule::Missing, "createVPC", &params(""), &cloud());
+    assert_eq!(
+        refusal,
+        Err(Refusal::Unpriced("command createVPC".to_owned()))
+    );
+}
