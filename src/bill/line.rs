@@ -230,7 +230,7 @@ impl OneMonth<'_> {
 
         let accruals = store.accruals(payer, self.month).await?;
         let class_of = |line: &str| class_and_text(party.book, self.period, line);
-        let mut dues = due::of_month(&metered, &corrected, self.month);
+        let mut dues = due::of_month(&metered, &corrected, self.month, party.customer.currency)?;
         dues.extend(due::one_off(
             &accruals,
             &party.terms,
@@ -245,6 +245,9 @@ impl OneMonth<'_> {
         let Some(draft) = invoice::draft(currency, mode, &dues, &gifts, &already)? else {
             return Ok(None);
         };
+        if changes_nothing(&draft)? {
+            return Ok(None);
+        }
         if draft.total.is_negative() {
             let less = document::print(draft.total.negated()?, currency);
             return Err(MonthFault::LessThanInvoiced(format!("{less} {currency}")));
@@ -377,6 +380,12 @@ impl OneMonth<'_> {
             self.month.zone()
         )))
     }
+}
+
+/// What was a correction and is metered now changes its line, and no amount.
+fn changes_nothing(draft: &invoice::Draft) -> Result<bool, MoneyError> {
+    let groups = draft.groups.iter().all(|group| group.lines.is_zero());
+    Ok(groups && draft.revenue()?.iter().all(|class| class.amount.is_zero()))
 }
 
 fn digest(text: &str) -> u128 {
