@@ -17,6 +17,7 @@ use crate::meter::resource::Interval;
 use crate::policy::customer::{Customer, PayerTerms, RuleSet, Seller};
 use crate::policy::tariff::PriceBook;
 use crate::rate::{self, MonthTotals, RateError};
+use crate::reconcile::correct::{Correction, seconds};
 use crate::reconcile::line::{Finding, Findings, reconcile};
 use crate::reconcile::{price, pull};
 use crate::store::{Store, StoreError, Work};
@@ -239,6 +240,7 @@ impl OneMonth<'_> {
         )?);
         let documents = self.documents(payer).await?;
         let already = due::with_earlier(&documents, self.month, &mut dues)?;
+        dues.sort_by(|a, b| (&a.line, &a.tax_group).cmp(&(&b.line, &b.tax_group)));
         let gifts = due::gifts(&accruals)?;
         let currency = party.customer.currency;
         let mode = party.seller.tax_mode;
@@ -254,7 +256,7 @@ impl OneMonth<'_> {
         }
         let state = store.payer(payer).await?;
         let state = state.ok_or_else(|| MonthFault::NoCustomer(payer.clone()))?;
-        let notes = self.notes(follow.iter().map(|one| one.reason.as_str()));
+        let notes = self.notes(follow);
         self.issue(&party, &state, &draft, notes, &documents).await
     }
 
@@ -325,9 +327,20 @@ impl OneMonth<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    fn notes<'n>(&self, reasons: impl Iterator<Item = &'n str>) -> Vec<String> {
-        let mut notes: Vec<String> = reasons
-            .map(|reason| format!("Found by reconciliation: {reason}."))
+    fn notes(&self, follow: &[Correction]) -> Vec<String> {
+        let mut notes: Vec<String> = follow
+            .iter()
+            .map(|one| {
+                let more = if one.micros < 0 { "less" } else { "more" };
+                let (name, thing) = (&one.attributes.name, &one.resource);
+                let name = if name.is_empty() { thing } else { name };
+                format!(
+                    "The cloud's usage records say {} s {more} of {:?} \u{201c}{name}\u{201d} ({thing}) \
+                     than passed here as calls: billed as they say.",
+                    seconds(one.micros.saturating_abs()),
+                    one.usage_type,
+                )
+            })
             .collect();
         if self.provisional {
             let text = "Provisional: the cloud's own usage records were not complete when this \
