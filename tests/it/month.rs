@@ -25,7 +25,9 @@ use faregate::store::{IntervalChange, Store, StoredInterval, Work};
 use faregate::terms::ids::{IntervalId, PayerId};
 use faregate::terms::money::{Currency, Micros};
 use faregate::terms::time::{BillingMonth, HOUR, Period, SECOND, Timestamp};
+use faregate::upstream::service::Service;
 use rust_decimal::Decimal;
+use secrecy::SecretString;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -539,4 +541,85 @@ fn collect(value: &Value, found: &mut Vec<Node>) {
         Value::Array(items) => items.iter().for_each(|inner| collect(inner, found)),
         _ => {}
     }
+}
+
+/// A usage server's answers in XML: 30 days of records, and a job up to `job`.
+async fn usage_server(records: Vec<UsageRow>, job: &'static str) -> Arc<Service> {
+    use axum::extract::Query;
+    let records = Arc::new(records);
+    let answer = move |Query(asked): Query<BTreeMap<String, String>>| {
+        let records = records.clone();
+        async move {
+            if asked["command"] == "listUsageServerMetrics" {
+                return format!(
+                    "<?xml version=\"1.0\"?><listusageservermetricsresponse><usageMetrics>\
+                     <lastsuccessfuljob>{job}</lastsuccessfuljob></usageMetrics>\
+                     </listusageservermetricsresponse>"
+                );
+            }
+            let param = |name: &str| asked.get(name).cloned();
+            let json = list_usage_records(&records, &param, &|_| true, &Nameless).unwrap();
+            let rows = json["usagerecord"].as_array().cloned().unwrap_or_default();
+            let mut xml = "<?xml version=\"1.0\"?><listusagerecordsresponse>".to_owned();
+            for row in rows {
+                xml += "<usagerecord>";
+                for field in Node::from_json("usagerecord", &row).children {
+                    xml += &format!("<{0}>{1}</{0}>", field.name, field.text);
+                }
+                xml += "</usagerecord>";
+            }
+            xml + "</listusagerecordsresponse>"
+        }
+    };
+    let router = axum::Router::new().route("/client/api", axum::routing::get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let secret = SecretString::from("secret");
+    let key = "key".to_owned();
+    Arc::new(Service::new(
+        address.clone(),
+        address,
+        key,
+        secret,
+        Clock::system(),
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_pulled_once_the_usage_job_has_passed_the_months_end() {
+    let mut cloud = cloud("pulled").await;
+    cloud.ran(&metered(), &payer()).await;
+    let clean = usage(&[]);
+    // Its last window ends an hour before the month does.
+    let early = usage_server(clean.clone(), "2026-11-30T21:59:59+0000").await;
+    cloud.context.service = Some(early);
+    let report = cloud.after(31).await;
+    assert!(report.waiting.unwrap().contains("last successful job"));
+    assert_eq!(report.issued, []);
+    let passed = usage_server(clean.clone(), "2026-11-30T22:59:59+0000").await;
+    cloud.context.service = Some(passed);
+    let report = cloud.close().await;
+    assert_eq!((report.waiting, report.issued.len()), (None, 1));
+    assert_eq!(report.differences, []);
+    let period = november().period().unwrap();
+    let kept = cloud.context.store.facts().usage(period).await.unwrap();
+    assert_eq!(kept.len(), clean.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_usage_server_holds_a_month_no_longer_than_its_patience() {
+    let mut cloud = cloud("patience").await;
+    cloud.ran(&metered(), &payer()).await;
+    let early = usage_server(Vec::new(), "2026-11-20T22:59:59+0000").await;
+    cloud.context.service = Some(early);
+    assert!(cloud.after(32).await.waiting.is_some());
+    let report = cloud.after(33).await;
+    assert_eq!((report.waiting, report.issued.len()), (None, 1));
+    assert!(
+        cloud.json()["notes"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("Provisional")
+    );
 }
