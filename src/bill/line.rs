@@ -335,8 +335,8 @@ impl OneMonth<'_> {
                 let (name, thing) = (&one.attributes.name, &one.resource);
                 let name = if name.is_empty() { thing } else { name };
                 format!(
-                    "The cloud's usage records say {} s {more} of {:?} \u{201c}{name}\u{201d} ({thing}) \
-                     than passed here as calls: billed as they say.",
+                    "The cloud's usage records say {} s {more} of {:?} \
+                     \u{201c}{name}\u{201d} ({thing}) than passed here as calls: billed as they say.",
                     seconds(one.micros.saturating_abs()),
                     one.usage_type,
                 )
