@@ -336,7 +336,8 @@ impl OneMonth<'_> {
                 let name = if name.is_empty() { thing } else { name };
                 format!(
                     "The cloud's usage records say {} s {more} of {:?} \
-                     \u{201c}{name}\u{201d} ({thing}) than passed here as calls: billed as they say.",
+                     \u{201c}{name}\u{201d} ({thing}) than passed here \
+                     as calls: billed as they say.",
                     seconds(one.micros.saturating_abs()),
                     one.usage_type,
                 )
