@@ -11,7 +11,7 @@ use faregate::cloudstack::{signature, tree::Node, xml};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cloudstack/");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sandbox/");
 /// The disk offering of 5 GiB.
 const DISK_5: &str = "d4ff56d1-b0f4-4a87-839f-622c944ecbcd";
 const DEVIATIONS: &str = include_str!("../sandbox-deviations.md");
@@ -59,7 +59,7 @@ impl Stage {
             ("userapikey", world.ann.api_key.as_str()),
         ];
         let user = world.ok(&world.admin, &asked).await;
-        let recorded = std::fs::read_to_string(format!("{FOLDER}users.json")).unwrap();
+        let recorded = std::fs::read_to_string(format!("{FOLDER}../cloudstack/users.json")).unwrap();
         let recorded: Value = serde_json::from_str(&recorded).unwrap();
         let users = recorded["users"].as_object().unwrap();
         let keys = users.iter().filter_map(|(name, user)| {
