@@ -3,6 +3,7 @@
 use super::replay_requests::SignatureVerdict;
 use super::{replay_lifecycle, replay_requests};
 use crate::cloudstack::command::{Class, Command, CommandTable};
+use crate::gate::classify::{self, Standing};
 use crate::gate::parse::Call;
 use crate::gate::refusal::Refusal;
 use crate::gate::typed;
@@ -55,15 +56,12 @@ pub fn run(what: &Recording) -> anyhow::Result<ExitCode> {
 /// What the gate would say of a call whose payer has unlimited money: what cannot raise cost
 /// passes; what can must be signed well and typed.
 fn judge(table: &CommandTable, call: &Call, signature: SignatureVerdict) -> Option<Refusal> {
-    let name = call.command();
-    let Some(command) = table.get(name) else {
-        let unknown = Refusal::UnknownCommand(name.chars().take(80).collect());
-        return Some(unknown).filter(|_| !name.is_empty());
-    };
-    if command.class == Class::Raises {
-        judge_raising(table, command, call, signature)
-    } else {
-        None
+    match classify::standing(table, &call.params) {
+        Ok(Standing::Known(Class::Raises, command)) => {
+            judge_raising(table, &command, call, signature)
+        }
+        Ok(_) => None,
+        Err(refusal) => Some(refusal),
     }
 }
 
