@@ -1,6 +1,7 @@
 //! The one integration binary: a module per promise.
 mod recorded_requests;
 mod command_table;
+mod plans;
 mod worked_examples;
 mod policies;
 
