@@ -91,6 +91,7 @@ async fn connection(
             .header_read_timeout(HEAD_SECONDS_MAX)
             .max_buf_size(limits::HEAD_BYTES_MAX.saturating_mul(8))
             .preserve_header_case(true)
+            .title_case_headers(true)
             .auto_date_header(false)
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service)

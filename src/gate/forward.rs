@@ -109,6 +109,7 @@ pub async fn whole(way: &Way<'_>, call: &Call, map: &ParamMap) -> Result<Answer,
         reason,
         headers,
         body: read.freeze(),
+        extensions: head.extensions,
     })
 }
 

@@ -295,6 +295,7 @@ pub(super) fn own(refusal: &Refusal, wrapper: &str, format: Format) -> Answer {
         reason: Some(answer.reason),
         headers: answer.headers,
         body: answer.body.into(),
+        extensions: http::Extensions::default(),
     }
 }
 

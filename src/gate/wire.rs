@@ -1,8 +1,8 @@
-//! Edge: what goes to the client and to CloudStack as HTTP: answers held whole, headers let through.
+//! Edge: what goes to the client and to CloudStack as HTTP: whole answers, headers let through.
 
 use super::body::AnswerBody;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 
 /// Headers of one hop; they never cross the gate (RFC 9110 §7.6.1).
@@ -26,6 +26,8 @@ pub struct Answer {
     pub headers: Vec<(String, Vec<u8>)>,
     /// Body.
     pub body: Bytes,
+    /// What hyper knows of the answer beside: the case in which header names were written.
+    pub extensions: Extensions,
 }
 
 impl Answer {
@@ -35,6 +37,7 @@ impl Answer {
         let mut response = Response::new(AnswerBody::whole(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        *response.extensions_mut() = self.extensions;
         if let Some(reason) = self
             .reason
             .and_then(|text| ReasonPhrase::try_from(text).ok())

@@ -383,6 +383,13 @@ async fn read_back(store: &Store) -> Result<Running, StoreError> {
     for row in store.open_intervals(None).await? {
         let open = super::resource::Change::Open(row.interval.clone());
         running.inventory.apply(open);
+        // What belongs to a VM ends with it, also after a restart.
+        if let Some(vm) = row.interval.attributes.vm.clone() {
+            let child = row.interval.meter.resource.clone();
+            running
+                .inventory
+                .learn(super::inventory::Fact::Child(child, vm));
+        }
         running.rows.insert(row.interval.meter.clone(), row);
     }
     running.inventory.take_ended();

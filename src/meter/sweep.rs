@@ -5,7 +5,7 @@
 
 use super::inventory::Inventory;
 use super::line::{Meter, MeterFault};
-use super::observe::{Observed, meter, owner_named};
+use super::observe::{Observed, ObservedCall, meter, observe, owner_named};
 use super::resource::{Attributes, Border, BorderSource, Change, Interval, MeterId, Owner};
 use crate::clock::Clock;
 use crate::cloudstack::time;
@@ -77,6 +77,7 @@ impl Sweep {
         for (usage_type, command, item) in LISTED {
             listed.insert(usage_type, self.rows(command, item).await?);
         }
+        self.learn(&listed, now).await?;
         let mut changes = ended(&before, &listed, now);
         let ends = changes.len();
         let vms = listed.get(&UsageType::AllocatedVm);
@@ -107,6 +108,43 @@ impl Sweep {
                 .await?;
         }
         Ok(found)
+    }
+
+    /// What later answers leave out (NICs, a volume's VM, a network's offering) is learnt from the
+    /// lists, also after a restart.
+    async fn learn(
+        &self,
+        listed: &BTreeMap<UsageType, Vec<Node>>,
+        now: Timestamp,
+    ) -> Result<(), MeterFault> {
+        let nobody = Owner {
+            account: None,
+            account_name: None,
+            domain: "".into(),
+            project: None,
+        };
+        for (usage_type, command, _) in LISTED {
+            let rows = listed.get(&usage_type).cloned().unwrap_or_default();
+            let answer = Node {
+                children: rows,
+                ..Node::default()
+            };
+            let list = ObservedCall {
+                command,
+                params: &|_| None,
+                owner: nobody.clone(),
+                sent: now,
+                answered: now,
+                answer: &answer,
+                job: None,
+            };
+            let observed = self
+                .meter
+                .with_inventory(|inventory| observe(&list, inventory))
+                .await;
+            self.meter.apply(observed).await?;
+        }
+        Ok(())
     }
 
     async fn rows(&self, command: &str, item: &str) -> Result<Vec<Node>, UpstreamError> {

@@ -5,5 +5,8 @@
 
 pub mod compare;
 pub mod correct;
+pub mod line;
+pub mod price;
+pub mod pull;
 pub mod record;
 pub mod window;

@@ -1,4 +1,6 @@
 //! The one integration binary: a module per promise.
+#![allow(clippy::unwrap_used, reason = "a test stops where it must not go on")]
+mod campaign;
 mod recorded_requests;
 mod command_table;
 mod plans;
@@ -11,3 +13,4 @@ mod store_crash;
 mod lifecycle;
 mod sandbox;
 mod usage_server;
+mod month;
