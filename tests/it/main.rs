@@ -4,6 +4,7 @@ mod campaign;
 mod recorded_requests;
 mod wire;
 mod command_table;
+mod plans;
 mod worked_examples;
 mod policies;
 
