@@ -365,6 +365,7 @@ const SERDE_IN_PURE: &[&str] = &[
     "src/ops/",
     "src/bill/document.rs",
     "src/bill/render.rs",
+    "src/sandbox/",
 ];
 
 fn serde(file: &Source) -> Faults {
