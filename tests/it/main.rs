@@ -15,3 +15,4 @@ mod lifecycle;
 mod sandbox;
 mod usage_server;
 mod month;
+mod ops_page;
