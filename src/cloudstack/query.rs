@@ -26,6 +26,9 @@ pub enum ParseFault {
     /// C3: a percent escape that is none, or bytes that are not UTF-8.
     #[error("parameter `{0}` is not percent-encoded UTF-8")]
     BadEncoding(String),
+    /// C3: a value longer than CloudStack's schema allows.
+    #[error("parameter `{0}` takes at most {1} characters; send a shorter value")]
+    TooLong(String, usize),
     /// C4: two names that are one for CloudStack.
     #[error("parameter `{0}` stands there twice; send it once")]
     Repeated(String),

@@ -47,6 +47,7 @@ fn reason(code: i64) -> String {
         404 => "Not Found".to_owned(),
         405 => "Method Not Allowed".to_owned(),
         413 => "Payload Too Large".to_owned(),
+        415 => "Unsupported Media Type".to_owned(),
         429 => "Too Many Requests".to_owned(),
         431 => "Request Header Fields Too Large".to_owned(),
         503 => "Service Unavailable".to_owned(),

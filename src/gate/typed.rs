@@ -6,6 +6,7 @@
 
 use super::refusal::Refusal;
 use crate::cloudstack::command::{CommandTable, ParamKind, ParamSchema};
+use crate::cloudstack::length;
 use crate::cloudstack::query::{ParamMap, is_refused_character};
 use crate::terms::limits;
 
@@ -57,11 +58,13 @@ pub fn parameters(command: &str, table: &CommandTable, map: &mut ParamMap) -> Re
 }
 
 fn check_text(name: &str, value: &str, schema: ParamSchema) -> Result<(), Refusal> {
-    if value.len() > schema.bytes_max.max(limits::VALUE_BYTES_MAX) {
-        return Err(refused(
-            name,
-            &format!("is over {} bytes", schema.bytes_max),
-        ));
+    let max = schema.bytes_max.max(limits::VALUE_BYTES_MAX);
+    let fits = match schema.kind {
+        ParamKind::List => length::items_fit(value, max),
+        _ => length::fits(value, max),
+    };
+    if !fits {
+        return Err(refused(name, &format!("is over {max} characters")));
     }
     if value.chars().any(is_refused_character) {
         return Err(refused(name, "holds a control character"));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it must not go on")]
 mod campaign;
 mod recorded_requests;
+mod wire;
 mod command_table;
 mod plans;
 mod worked_examples;
