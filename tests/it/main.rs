@@ -4,6 +4,7 @@ mod campaign;
 mod recorded_requests;
 mod wire;
 mod command_table;
+mod plans;
 mod worked_examples;
 mod policies;
 
@@ -14,3 +15,4 @@ mod lifecycle;
 mod sandbox;
 mod usage_server;
 mod month;
+mod ops_page;

@@ -126,7 +126,9 @@ proptest! {
     }
 
     #[test]
-    fn a_signature_survives_another_order_and_encoding(params in any_params(), turn in 0_usize..12) {
+    fn a_signature_survives_another_order_and_encoding(
+        params in any_params(), turn in 0_usize..12,
+    ) {
         let map = map_of(&params);
         let mut tokens: Vec<String> = map
             .iter()
