@@ -25,6 +25,9 @@ const BODY_MAX: usize = 1 << 20;
 /// How long the create phase of an asynchronous command takes: its job is not to be found yet.
 const CREATE_PHASE: Duration = Duration::from_millis(30);
 
+/// Without an id CloudStack answers these with an empty 200.
+const NAMELESS: [&str; 3] = ["activateProject", "deleteProject", "updateProject"];
+
 type Answer = Response<Full<Bytes>>;
 
 /// Answers a request. An error closes the connection without an answer: the fault `answer-lost`.
@@ -91,21 +94,18 @@ async fn api(sandbox: &Arc<Sandbox>, asked: &Asked<'_>) -> Result<Answer, std::i
     }
     let caller = caller(sandbox, asked);
     let Some(command) = catalogue().find(name) else {
-        let refusal = match &caller {
-            Ok(_) if asked.params.get("signature").is_none() => {
-                forbidden(name, &sandbox.options.clock.random_uuid())
-            }
-            _ => unknown_command(!name.is_empty() || params.get("command").is_some()),
-        };
-        return Ok(error("errorresponse", &refusal, format, false));
+        return Ok(no_command(sandbox, asked, caller.is_ok(), format));
     };
     if let Some(refusal) = role_refusal(sandbox, asked, command, caller.as_ref().ok()) {
-        return Ok(error(&command.wrapper, &refusal, format, caller.is_ok()));
+        return Ok(error(&command.wrapper, &refusal, format, false));
     }
     let caller = match caller {
         Ok(caller) => caller,
         Err(refusal) => return Ok(error(&command.wrapper, &refusal, format, false)),
     };
+    if NAMELESS.contains(&name) && params.get("id").is_none() {
+        return Ok(written(200, String::new(), Format::Xml));
+    }
     let outcome = perform(sandbox, command, params, &caller).await?;
     if !is_read(name) && strikes(sandbox, "answer-lost") {
         return Err(std::io::Error::other("the fault answer-lost is on"));
@@ -114,6 +114,22 @@ async fn api(sandbox: &Arc<Sandbox>, asked: &Asked<'_>) -> Result<Answer, std::i
         Ok(inside) => success(&command.wrapper, &inside, format),
         Err(refusal) => error(&command.wrapper, &refusal, format, true),
     })
+}
+
+/// No command of that name: 401 for signed calls, 432 in a session, nothing at all for a session
+/// that names none.
+fn no_command(sandbox: &Sandbox, asked: &Asked<'_>, is_known: bool, format: Format) -> Answer {
+    let name = asked.params.command();
+    let in_session = is_known && asked.params.get("signature").is_none();
+    if in_session && name.is_empty() {
+        return written(200, String::new(), Format::Xml);
+    }
+    let refusal = if in_session {
+        forbidden(name, &sandbox.options.clock.random_uuid())
+    } else {
+        unknown_command(asked.params.get("command").is_some())
+    };
+    error("errorresponse", &refusal, format, false)
 }
 
 /// A command that changes nothing.

@@ -49,14 +49,63 @@ pub fn cloud(moment: Moment<'_>) -> Cloud {
     cloud
 }
 
+/// Id, name, text, size, id of the hidden disk offering. Ids are a recorded server's, so that
+/// recorded calls can be sent again.
+type OfferingRow<'a> = (&'a str, &'a str, &'a str, Option<(i64, i64, i64)>, &'a str);
+
+const OFFERINGS: [OfferingRow<'_>; 3] = [
+    (
+        "7ec359c5-e408-4df1-b966-790081c181fc",
+        "Small",
+        "Small Instance",
+        Some((1, 500, 1_024)),
+        "080f4847-11bf-4900-b632-1172c268e5b9",
+    ),
+    (
+        "a47dc925-4bd6-4330-af3e-01736b0e8760",
+        "Medium",
+        "Medium Instance",
+        Some((2, 500, 4_096)),
+        "bac6605b-7249-4245-8aee-03bc78694264",
+    ),
+    (
+        "d99a6a50-4bab-4650-a13d-6f69ce5d0c8b",
+        "Custom",
+        "Custom constrained",
+        None,
+        "368244c6-d0de-4e0e-88d1-7b65f1d6447f",
+    ),
+];
+
+const DISKS: [(&str, &str, &str, i64); 4] = [
+    (
+        "d4ff56d1-b0f4-4a87-839f-622c944ecbcd",
+        "Small",
+        "Small Disk, 5 GB",
+        5,
+    ),
+    (
+        "d3c025f7-bf74-4ba8-955c-b22549ad21a9",
+        "Medium",
+        "Medium Disk, 20 GB",
+        20,
+    ),
+    (
+        "94d9a729-6027-49d6-b82e-c2ce08a3aa9b",
+        "Large",
+        "Large Disk, 100 GB",
+        100,
+    ),
+    (
+        "417a38c3-4999-4e1c-babe-8f477285aabc",
+        "Custom",
+        "Custom Disk",
+        0,
+    ),
+];
+
 fn offerings(cloud: &mut Cloud, moment: Moment<'_>) {
-    let sizes = [
-        ("Small", "Small Instance", Some((1, 500, 1_024))),
-        ("Medium", "Medium Instance", Some((2, 1_000, 2_048))),
-        ("Large", "Large Instance", Some((4, 1_000, 4_096))),
-        ("Custom", "Custom constrained", None),
-    ];
-    for (name, text, size) in sizes {
+    for (id, name, text, size, disk) in OFFERINGS {
         let size = size.map(|(cpus, speed, memory)| VmSize {
             cpus,
             speed,
@@ -64,25 +113,19 @@ fn offerings(cloud: &mut Cloud, moment: Moment<'_>) {
         });
         cloud.offerings.insert(Offering {
             number: next_number(&cloud.offerings),
-            id: (moment.fresh)(),
+            id: id.to_owned(),
             name: name.to_owned(),
             text: text.to_owned(),
             size,
-            disk: (moment.fresh)(),
+            disk: disk.to_owned(),
             created: moment.now,
             removed: false,
         });
     }
-    let disks = [
-        ("Small", "Small Disk, 5 GB", 5),
-        ("Medium", "Medium Disk, 20 GB", 20),
-        ("Large", "Large Disk, 100 GB", 100),
-        ("Custom", "Custom Disk", 0),
-    ];
-    for (name, text, gib) in disks {
+    for (id, name, text, gib) in DISKS {
         cloud.disk_offerings.insert(DiskOffering {
             number: next_number(&cloud.disk_offerings),
-            id: (moment.fresh)(),
+            id: id.to_owned(),
             name: name.to_owned(),
             text: text.to_owned(),
             gib,

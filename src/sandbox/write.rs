@@ -30,6 +30,8 @@ pub fn body(wrapper: &str, inside: &Value, format: Format, version: Option<&str>
 fn xml(out: &mut String, name: &str, value: &Value) {
     match value {
         Value::Null => {}
+        // CloudStack's XML leaves these maps out.
+        Value::Array(_) if name == "downloaddetails" => {}
         Value::Array(items) => items.iter().for_each(|item| xml(out, name, item)),
         Value::Object(fields) => {
             element(out, name, |out| {

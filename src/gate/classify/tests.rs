@@ -1,5 +1,3 @@
-//! Pure: which calls can raise cost, as a table.
-
 use super::*;
 
 fn stands(query: &str) -> Result<Standing, Refusal> {

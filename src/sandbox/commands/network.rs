@@ -71,7 +71,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
     }
     let network = cloud.networks.find(&id).cloned().unwrap_or_default();
     Ok(Reply::Now(
-        json!({ "network": views::network::network(cloud, &network) }),
+        json!({ "network": views::network::network(cloud, &network, call.caller.is_root()) }),
     ))
 }
 
@@ -118,7 +118,7 @@ fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
         .filter(|network| of_type(network) && scope.shows(cloud, &network.account))
         .collect();
     call.listed("network", &rows, |network| {
-        views::network::network(cloud, network)
+        views::network::network(cloud, network, call.caller.is_root())
     })
 }
 

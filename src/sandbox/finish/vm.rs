@@ -7,6 +7,7 @@ use crate::sandbox::records::{Job, Vm, VmSize};
 use crate::sandbox::refused::{refused, unknown_id};
 use crate::sandbox::usage::event::UsageEventKind as Kind;
 use crate::sandbox::views;
+use crate::sandbox::work::Work;
 use serde_json::json;
 
 /// Writes a usage event of a VM.
@@ -54,7 +55,13 @@ fn row(cloud: &Cloud, id: &str) -> std::result::Result<Vm, super::Refused> {
 
 fn shown(cloud: &Cloud, job: &Job, id: &str) -> Result {
     let vm = row(cloud, id)?;
-    let shown = views::vm::vm(cloud, &vm, for_root(cloud, job));
+    let mut shown = views::vm::vm(cloud, &vm, for_root(cloud, job));
+    let is_deploy = matches!(job.work, Work::Deploy { .. });
+    if !is_deploy && let Some(fields) = shown.as_object_mut() {
+        // Only a deploy's result says how the VM boots.
+        fields.shift_remove("bootmode");
+        fields.shift_remove("boottype");
+    }
     Ok(json!({ "virtualmachine": in_job(shown, job) }))
 }
 
@@ -87,24 +94,7 @@ pub fn deploy(cloud: &mut Cloud, job: &Job, id: &str, start: bool, moment: Momen
     if start {
         run(cloud, id, moment);
     }
-    shown(cloud, job, id).map(|mut shown| {
-        if start {
-            shown["virtualmachine"] = booted(&shown["virtualmachine"]);
-        }
-        shown
-    })
-}
-
-/// A VM just deployed shows how it boots, between its system's name and its pool.
-fn booted(shown: &serde_json::Value) -> serde_json::Value {
-    let mut out = views::Shown::new();
-    for (name, value) in shown.as_object().into_iter().flatten() {
-        if name == "pooltype" {
-            out.put("bootmode", "legacy").put("boottype", "Bios");
-        }
-        out.put(name, value.clone());
-    }
-    out.done()
+    shown(cloud, job, id)
 }
 
 /// The VM runs: its networks are implemented first.

@@ -6,9 +6,9 @@ use crate::sandbox::fixed;
 use crate::sandbox::records::{Address, Network};
 use serde_json::Value;
 
-/// A network.
+/// A network, with what only root admin sees.
 #[must_use]
-pub fn network(cloud: &Cloud, network: &Network) -> Value {
+pub fn network(cloud: &Cloud, network: &Network, for_root: bool) -> Value {
     let recorded = if network.is_l2 {
         "network.l2"
     } else {
@@ -42,7 +42,7 @@ pub fn network(cloud: &Cloud, network: &Network) -> Value {
             .map_or(0, |owner| owner.number);
         out.put("networkdomain", format!("cs{owner:x}cloud.internal"));
     }
-    if network.state == "Implemented" {
+    if for_root && network.state == "Implemented" {
         let vlan = 100 + network.number % 3_900;
         out.put("vlan", vlan.to_string())
             .put("broadcasturi", format!("vlan://{vlan}"));

@@ -111,6 +111,9 @@ fn tail(out: &mut Shown, vm: &Vm, for_root: bool) {
     if let Some(pair) = &vm.keypair {
         out.put("keypairs", pair.as_str());
     }
+    if vm.state == "Running" {
+        out.put("bootmode", "legacy").put("boottype", "Bios");
+    }
     if vm.was_started {
         out.put("pooltype", "NetworkFilesystem");
     }
