@@ -159,9 +159,6 @@ fn print_medians(open: usize, sides: &[Side], all: &[Vec<Figures>]) {
 
 /// `left ÷ right` in thousandths.
 fn ratio(left: u64, right: u64) -> String {
-    if right == 0 {
-        "–".to_owned()
-    } else {
-        measure::thousandths(left.saturating_mul(1_000) / right)
-    }
+    let share = left.saturating_mul(1_000).checked_div(right);
+    share.map_or_else(|| "–".to_owned(), measure::thousandths)
 }

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// CPU nanoseconds that a process and its children have used so far, by the scheduler's own count
 /// (`/proc/PID/task/*/schedstat`, its first figure). Only Linux has it.
 pub fn cpu_nanos(pid: u32) -> u64 {
-    let own: u64 = tasks(pid).iter().map(|path| first_number(path)).sum();
+    let own: u64 = tasks(pid).into_iter().map(first_number).sum();
     own + children(pid).into_iter().map(cpu_nanos).sum::<u64>()
 }
 
@@ -22,7 +22,7 @@ fn tasks(pid: u32) -> Vec<PathBuf> {
         .collect()
 }
 
-fn first_number(path: &PathBuf) -> u64 {
+fn first_number(path: impl AsRef<Path>) -> u64 {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.split_whitespace()
         .next()

@@ -40,7 +40,8 @@ pub fn nginx(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
          http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  server_tokens off;\n\
          \x20 upstream backend {{ server {backend}; keepalive 512; \
          keepalive_requests 1000000000; }}\n\
-         \x20 server {{\n    listen {address};\n    location / {{\n      proxy_pass http://backend;\n\
+         \x20 server {{\n    listen {address};\n    \
+         location / {{\n      proxy_pass http://backend;\n\
          \x20     proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n    }}\n  }}\n}}\n",
         folder.display()
     );

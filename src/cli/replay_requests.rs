@@ -1,8 +1,9 @@
 //! Edge: recorded requests, judged one by one as the gate would, for a payer with unlimited money.
 
-use crate::cloudstack::command::{Class, Command, CommandTable, ParamKind};
+use crate::cloudstack::command::{Class, Command, CommandTable};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
+use crate::gate::classify::{self, Standing};
 use crate::gate::parse::{self, Call, RawRequest, Routed};
 use crate::gate::refusal::Refusal;
 use crate::gate::typed;
@@ -120,15 +121,12 @@ pub fn run(
 /// what can must be signed well and typed. Whose a session is only CloudStack knows: it passes.
 #[must_use]
 pub fn judge(table: &CommandTable, call: &Call, signature: SignatureVerdict) -> Option<Refusal> {
-    let name = call.command();
-    let Some(command) = table.get(name) else {
-        let unknown = Refusal::UnknownCommand(name.chars().take(80).collect());
-        return Some(unknown).filter(|_| !name.is_empty());
-    };
-    if command.class == Class::Raises {
-        judge_raising(table, command, call, signature)
-    } else {
-        None
+    match classify::standing(table, &call.params) {
+        Ok(Standing::Known(Class::Raises, command)) => {
+            judge_raising(table, &command, call, signature)
+        }
+        Ok(_) => None,
+        Err(refusal) => Some(refusal),
     }
 }
 
@@ -147,42 +145,7 @@ fn judge_raising(
         return Some(Refusal::NotVerified);
     }
     let mut params = call.params.clone();
-    for (lower, param) in call.params.iter() {
-        if let Some(ids) = stand_ins_replaced(&param.value)
-            && is_id(table, &command.name, lower)
-        {
-            params.set_value(lower, ids);
-        }
-    }
     typed::parameters(&command.name, table, &mut params).err()
-}
-
-fn is_id(table: &CommandTable, command: &str, lower: &str) -> bool {
-    match table.param(command, lower).map(|schema| schema.kind) {
-        Some(ParamKind::Uuid) => true,
-        Some(ParamKind::List) => lower.ends_with("ids"),
-        _ => false,
-    }
-}
-
-/// Recordings often have plain words (`s1`, `net1`) in place of ids: those are judged as UUIDs.
-/// What CloudStack might read as an id in another way (numbers, signs, blanks, text around a
-/// UUID) is left as it stands, and refused.
-fn stand_ins_replaced(value: &str) -> Option<String> {
-    let is_word = |item: &str| {
-        item.len() < 36
-            && item.starts_with(|c: char| c.is_ascii_alphabetic())
-            && item
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    value.split(',').any(is_word).then(|| {
-        let items = value.split(',').map(|item| match is_word(item) {
-            true => "00000000-0000-4000-8000-000000000000",
-            false => item,
-        });
-        items.collect::<Vec<_>>().join(",")
-    })
 }
 
 fn judge_one(

@@ -4,6 +4,7 @@ mod campaign;
 mod recorded_requests;
 mod wire;
 mod command_table;
+mod plans;
 mod worked_examples;
 mod policies;
 
@@ -18,3 +19,4 @@ mod sandbox_recorded;
 mod sandbox_world;
 mod usage_server;
 mod month;
+mod ops_page;

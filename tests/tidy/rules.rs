@@ -77,6 +77,8 @@ pub const RULES: &[Rule] = &[
 pub const FILE_LINES_MAX: usize = 500;
 pub const TEST_FILE_LINES_MAX: usize = 600;
 pub const FUNCTION_LINES_MAX: usize = 70;
+/// A test may tell a longer story.
+pub const TEST_FUNCTION_LINES_MAX: usize = 120;
 pub const INLINE_TEST_LINES_MAX: usize = 52;
 pub const WIDTH_MAX: usize = 100;
 
@@ -147,6 +149,11 @@ fn file_length(file: &Source) -> Faults {
 
 fn function_length(file: &Source) -> Faults {
     let lines: Vec<&str> = file.code.lines().collect();
+    let max = if file.is_test() {
+        TEST_FUNCTION_LINES_MAX
+    } else {
+        FUNCTION_LINES_MAX
+    };
     let mut faults = Vec::new();
     for number in lines_with(&file.code, "fn") {
         let below = &lines[number - 1..];
@@ -159,11 +166,8 @@ fn function_length(file: &Source) -> Faults {
             .flat_map(|line| line.chars())
             .find(|it| matches!(it, '{' | ';'));
         let length = block_lines(below);
-        if ends == Some('{') && length > FUNCTION_LINES_MAX {
-            faults.push((
-                number,
-                format!("`{name}` has {length} lines, over {FUNCTION_LINES_MAX}"),
-            ));
+        if ends == Some('{') && length > max {
+            faults.push((number, format!("`{name}` has {length} lines, over {max}")));
         }
     }
     faults
@@ -359,7 +363,9 @@ const SERDE_IN_PURE: &[&str] = &[
     "src/policy/shape.rs",
     "src/rate/table.rs",
     "src/ops/",
+    "src/bill/document.rs",
     "src/bill/render.rs",
+    "src/sandbox/",
 ];
 
 fn serde(file: &Source) -> Faults {

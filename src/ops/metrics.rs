@@ -1,0 +1,155 @@
+//! Pure: the live figures as Prometheus text (exposition format 0.0.4).
+
+use super::views::{LiveView, PayerView};
+use std::fmt::Write as _;
+
+/// The figures of a view. Payers beyond those shown are in the totals alone.
+#[must_use]
+pub fn text(view: &LiveView) -> String {
+    let mut out = String::new();
+    let up = i64::from(view.fault.is_none());
+    plain(
+        &mut out,
+        "faregate_books_readable",
+        "1 where the books can be read",
+        &up.to_string(),
+    );
+    let counts = [
+        ("faregate_payers", "Payers", view.payers_total),
+        (
+            "faregate_meters_running",
+            "Meters that run",
+            view.meters_total,
+        ),
+        (
+            "faregate_holds_open",
+            "Holds whose call has no outcome yet",
+            view.holds_total,
+        ),
+        (
+            "faregate_differences",
+            "Meters the usage server reports otherwise",
+            view.differences_total,
+        ),
+        (
+            "faregate_alarms",
+            "What needs a person now",
+            view.alarms.len(),
+        ),
+    ];
+    for (name, help, count) in counts {
+        plain(&mut out, name, help, &count.to_string());
+    }
+    totals(&mut out, view);
+    payers(&mut out, view);
+    out
+}
+
+fn head(out: &mut String, name: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
+}
+
+fn plain(out: &mut String, name: &str, help: &str, value: &str) {
+    head(out, name, help);
+    let _ = writeln!(out, "{name} {value}");
+}
+
+fn totals(out: &mut String, view: &LiveView) {
+    let name = "faregate_money";
+    head(
+        out,
+        name,
+        "Sums over all payers of a currency, main units; per_hour is a rate",
+    );
+    for total in &view.totals {
+        let currency = label(&total.currency);
+        let figures = [
+            ("available", &total.available),
+            ("held", &total.held),
+            ("accrued", &total.accrued),
+            ("spent_this_month", &total.spent),
+            ("per_hour", &total.per_hour),
+        ];
+        for (figure, amount) in figures {
+            let _ = writeln!(
+                out,
+                "{name}{{currency=\"{currency}\",figure=\"{figure}\"}} {amount}"
+            );
+        }
+    }
+}
+
+fn payers(out: &mut String, view: &LiveView) {
+    let mut series = |name: &str, help: &str, value: &dyn Fn(&PayerView) -> Option<String>| {
+        head(out, name, help);
+        for payer in &view.payers {
+            if let Some(value) = value(payer) {
+                let (id, currency) = (label(&payer.id), label(&payer.currency));
+                let _ = writeln!(
+                    out,
+                    "{name}{{payer=\"{id}\",currency=\"{currency}\"}} {value}"
+                );
+            }
+        }
+    };
+    let available = |payer: &PayerView| Some(payer.available.clone());
+    series(
+        "faregate_payer_available",
+        "Available, main units",
+        &available,
+    );
+    let per_hour = |payer: &PayerView| Some(payer.per_hour.clone());
+    series(
+        "faregate_payer_per_hour",
+        "What the next hour costs, main units",
+        &per_hour,
+    );
+    let empty = |payer: &PayerView| payer.empty_in.map(|seconds| seconds.to_string());
+    series(
+        "faregate_payer_empty_seconds",
+        "Billing seconds until all is gone",
+        &empty,
+    );
+    let open = |payer: &PayerView| Some(i64::from(payer.state == "open").to_string());
+    series(
+        "faregate_payer_open",
+        "1 where raising calls may pass",
+        &open,
+    );
+}
+
+/// A label's value: backslash, quote and line feed are escaped.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payers_name_cannot_forge_a_series() {
+        let payer = PayerView {
+            id: "a\"} 1\nfaregate_payers 99".to_owned(),
+            currency: "EUR".to_owned(),
+            available: "1.000000".to_owned(),
+            ..PayerView::default()
+        };
+        let view = LiveView {
+            payers: vec![payer],
+            payers_total: 1,
+            ..LiveView::default()
+        };
+        let text = text(&view);
+        assert!(text.lines().any(|line| line == "faregate_payers 1"));
+        assert!(
+            !text
+                .lines()
+                .any(|line| line == "faregate_payers 99\",currency=\"EUR\"} 1.000000")
+        );
+        let id = r#"faregate_payer_available{payer="a\"} 1\nfaregate_payers 99",currency="EUR"} "#;
+        assert!(text.contains(&format!("{id}1.000000")));
+    }
+}

@@ -1,0 +1,678 @@
+//! Edge: promises of the operators' page: what it says, what it never does, how much it shows.
+//!
+//! `serve_fixed_page_for_screenshots` (ignored) serves it over figures that move, to be looked
+//! at: `FAREGATE_PAGE=3 cargo test --test it -- --ignored --nocapture serve_fixed_page`.
+#![allow(clippy::unwrap_used, reason = "a test stops where it must not go on")]
+
+use faregate::clock::Clock;
+use faregate::ops::dashboard;
+use faregate::ops::source::{Answering, Fixed, OpsSource};
+use faregate::ops::views::{
+    AlarmView, CallView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView, MetersPage,
+    NoticeView, PayerView, ScopeView, TotalView,
+};
+use faregate::terms::money::Micros;
+use faregate::terms::time::{SECOND, Timestamp};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+
+const SPITEFUL: &str = "</script><img src=x onerror=alert(1)>\"'&";
+
+/// A page that is served until this is dropped.
+struct Served {
+    address: SocketAddr,
+    _stop: watch::Sender<bool>,
+}
+
+impl Served {
+    async fn over(source: impl OpsSource + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let router = dashboard::router(Arc::new(source));
+        tokio::spawn(dashboard::serve(listener, router, stopped));
+        Self {
+            address,
+            _stop: stop,
+        }
+    }
+
+    /// Status, head in lower case, and body.
+    async fn get(&self, path: &str) -> (u16, String, String) {
+        let mut socket = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: page\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_lowercase(), body.to_owned())
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let (status, head, body) = self.get(path).await;
+        assert_eq!(status, 200, "{path}");
+        assert!(head.contains("content-type: application/json"), "{head}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_figures_are_decimal_texts_and_spans_are_seconds() {
+    let served = Served::over(fixed(3)).await;
+    let live = served.json("/live.json").await;
+    let payer = &live["payers"][0];
+    assert_eq!(payer["available"], "0.412300");
+    assert_eq!(payer["per_hour"], "0.096000");
+    assert_eq!(payer["empty_in"], 2_960);
+    assert_eq!(payer["state"], "closed");
+    assert_eq!(live["payers"][2]["empty_in"], Value::Null);
+    assert_eq!(live["meters_total"], 3);
+    assert_eq!(live["calls"][0]["verdict"], "refuse");
+    assert_eq!(live["fault"], Value::Null);
+    let documents = served.json("/invoices.json").await;
+    assert_eq!(documents[0]["number"], "2026-00017");
+}
+
+#[tokio::test]
+async fn names_of_tenants_reach_the_browser_as_data_and_never_as_markup() {
+    let mut source = fixed(3);
+    source.live.payers[0].name = SPITEFUL.to_owned();
+    source.live.calls[0].reason = SPITEFUL.to_owned();
+    source.meters[0].name = SPITEFUL.to_owned();
+    let served = Served::over(source).await;
+    let (_, head, page) = served.get("/").await;
+    assert!(!page.contains("onerror"));
+    assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" onclick"));
+    let policy = head
+        .lines()
+        .find(|line| line.starts_with("content-security-policy"))
+        .unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'"));
+    assert!(!policy.contains("unsafe") && policy.contains("require-trusted-types-for"));
+    let (_, head, body) = served.get("/live.json").await;
+    assert!(head.contains("x-content-type-options: nosniff"));
+    let live: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(live["payers"][0]["name"], SPITEFUL);
+    let (_, _, script) = served.get("/page.js").await;
+    let ways_into_markup = [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "srcdoc",
+    ];
+    for way in ways_into_markup {
+        assert!(!script.contains(way), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere_and_no_other_origin_may_read_it() {
+    let served = Served::over(fixed(0)).await;
+    for path in [
+        "/",
+        "/page.css",
+        "/page.js",
+        "/live.json",
+        "/metrics",
+        "/healthz",
+    ] {
+        let (status, head, body) = served.get(path).await;
+        assert_eq!(status, 200, "{path}");
+        assert!(!head.contains("access-control-allow"), "{path}: {head}");
+        assert!(head.contains("cache-control: no-store"), "{path}: {head}");
+        assert!(head.contains("x-frame-options: deny"), "{path}: {head}");
+        let outside = body.replace("http://www.w3.org/2000/svg", "");
+        assert!(
+            !outside.contains("http://") && !outside.contains("https://"),
+            "{path}"
+        );
+        assert!(
+            !outside.contains("@import") && !outside.contains("url("),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_meters_come_in_pages_of_a_hundred() {
+    let served = Served::over(fixed(10_000)).await;
+    let asked = [
+        ("", 1, 100),
+        ("?page=100", 100, 100),
+        ("?page=101", 100, 100),
+        ("?page=0", 1, 100),
+        ("?page=-3", 1, 100),
+        ("?page=99999999999999999999999", 1, 100),
+        ("?page=two", 1, 100),
+    ];
+    for (query, page, rows) in asked {
+        let found = served.json(&format!("/meters.json{query}")).await;
+        assert_eq!(found["page"], page, "{query}");
+        assert_eq!(found["pages"], 100, "{query}");
+        assert_eq!(found["total"], 10_000, "{query}");
+        assert_eq!(found["rows"].as_array().unwrap().len(), rows, "{query}");
+    }
+    let (_, _, body) = served.get("/live.json").await;
+    assert!(body.len() < 200_000, "{} bytes each second", body.len());
+}
+
+#[tokio::test]
+async fn a_search_finds_any_part_in_any_case_and_says_how_many() {
+    let served = Served::over(fixed(10_000)).await;
+    let found = served.json("/meters.json?search=WEB-00042%20").await;
+    assert_eq!(
+        (&found["total"], &found["pages"]),
+        (&Value::from(1), &Value::from(1))
+    );
+    assert_eq!(found["rows"][0]["name"], "web-00042");
+    let none = served
+        .json("/meters.json?search=%3Cnothing%3E&page=7")
+        .await;
+    assert_eq!(
+        (&none["total"], &none["page"]),
+        (&Value::from(0), &Value::from(1))
+    );
+    let long = "x".repeat(5_000);
+    let found = served.json(&format!("/meters.json?search={long}")).await;
+    assert_eq!(found["search"].as_str().unwrap().len(), 100);
+}
+
+#[tokio::test]
+async fn an_empty_product_has_a_page_with_one_page_of_no_meters() {
+    let served = Served::over(fixed(0)).await;
+    let found = served.json("/meters.json?page=3").await;
+    assert_eq!(
+        (&found["page"], &found["pages"]),
+        (&Value::from(1), &Value::from(1))
+    );
+    assert_eq!(
+        served.json("/live.json").await["payers"],
+        Value::Array(Vec::new())
+    );
+}
+
+#[tokio::test]
+async fn a_document_comes_in_its_formats_and_may_run_nothing() {
+    let served = Served::over(fixed(3)).await;
+    let (status, head, body) = served.get("/invoices/2026-00017.html").await;
+    assert_eq!((status, body.as_str()), (200, "<p>an invoice</p>"));
+    assert!(head.contains("content-type: text/html"));
+    assert!(head.contains("sandbox") && !head.contains("script-src"));
+    for path in [
+        "2026-00017.pdf",
+        "2026-00017",
+        "9999-1.html",
+        "..%2f..%2fetc%2fpasswd.html",
+    ] {
+        assert_eq!(
+            served.get(&format!("/invoices/{path}")).await.0,
+            404,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_is_well_only_while_the_books_can_be_read() {
+    let served = Served::over(fixed(3)).await;
+    let (status, _, body) = served.get("/healthz").await;
+    assert_eq!((status, body.as_str()), (200, "ok\n"));
+    let mut source = fixed(3);
+    source.live.fault = Some("ledger.db: the disk is full".to_owned());
+    let served = Served::over(source).await;
+    let (status, _, body) = served.get("/healthz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("ledger.db: the disk is full"));
+    let (status, _, metrics) = served.get("/metrics").await;
+    assert_eq!(status, 200);
+    assert!(metrics.contains("\nfaregate_books_readable 0\n"));
+}
+
+#[tokio::test]
+async fn a_scraper_finds_the_same_figures() {
+    let served = Served::over(fixed(3)).await;
+    let (_, head, body) = served.get("/metrics").await;
+    assert!(head.contains("content-type: text/plain; version=0.0.4"));
+    let wanted = [
+        "faregate_meters_running 3",
+        "faregate_money{currency=\"EUR\",figure=\"available\"} 36.532300",
+        "faregate_payer_empty_seconds{payer=\"north\",currency=\"EUR\"} 2960",
+        "faregate_payer_open{payer=\"north\",currency=\"EUR\"} 0",
+    ];
+    for line in wanted {
+        assert!(
+            body.lines().any(|had| had == line),
+            "{line} is missing in\n{body}"
+        );
+    }
+    let forged = body
+        .lines()
+        .filter(|line| !line.starts_with("# ") && !line.starts_with("faregate_"));
+    assert_eq!(forged.count(), 0);
+}
+
+/// Figures that move with the clock, as a product's do.
+struct Moving {
+    fixed: Fixed,
+    clock: Clock,
+    start: Timestamp,
+}
+
+impl OpsSource for Moving {
+    fn live(&self) -> Answering<'_, LiveView> {
+        let mut view = self.fixed.live.clone();
+        let wall = self.clock.wall();
+        let gone = wall.since(self.start) * view.speed / SECOND;
+        view.wall = wall.to_string();
+        view.now = self.start.plus(gone * SECOND).to_string();
+        for payer in &mut view.payers {
+            let rate: Micros = payer.per_hour.parse().unwrap();
+            payer.spent = more(&payer.spent, rate.get() * gone / 3600);
+            payer.empty_in = payer.empty_in.map(|left| (left - gone).max(0));
+        }
+        for total in &mut view.totals {
+            let rate: Micros = total.per_hour.parse().unwrap();
+            let step = (gone / 60) % 7;
+            let rate = Micros::new(rate.get() + rate.get() * step / 5);
+            total.per_hour = rate.to_string();
+            total.spent = more(&total.spent, rate.get() * gone / 3600);
+        }
+        Box::pin(std::future::ready(view))
+    }
+
+    fn meters(&self, page: usize, search: &str) -> Answering<'_, MetersPage> {
+        self.fixed.meters(page, search)
+    }
+
+    fn documents(&self) -> Answering<'_, Vec<DocumentRow>> {
+        self.fixed.documents()
+    }
+
+    fn document(&self, number: &str, format: &str) -> Answering<'_, Option<(String, Vec<u8>)>> {
+        self.fixed.document(number, format)
+    }
+}
+
+fn more(amount: &str, micros: i64) -> String {
+    let amount: Micros = amount.parse().unwrap();
+    amount.plus(Micros::new(micros)).unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "serves until it is stopped, to be looked at"]
+async fn serve_fixed_page_for_screenshots() {
+    for (port, meters) in [(18_300, 0), (18_303, 3), (18_310, 10_000)] {
+        let clock = Clock::system();
+        let start = clock.wall();
+        let source = Moving {
+            fixed: fixed(meters),
+            clock,
+            start,
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let router = dashboard::router(Arc::new(source));
+        tokio::spawn(dashboard::serve(listener, router, stopped));
+        std::mem::forget(stop);
+        println!("{meters} meters: http://127.0.0.1:{port}/");
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(3_600)).await;
+}
+
+/// 0: a product that was just started; 3: a small one with all there is to see; else a large one.
+fn fixed(meters: usize) -> Fixed {
+    let live = match meters {
+        0 => empty(),
+        3 => small(),
+        _ => large(meters),
+    };
+    let documents = if meters == 0 { Vec::new() } else { documents() };
+    Fixed {
+        live,
+        meters: (0..meters).map(meter).collect(),
+        documents,
+    }
+}
+
+fn empty() -> LiveView {
+    LiveView {
+        now: "2026-11-23T03:00:00Z".to_owned(),
+        wall: "2026-11-23T03:00:00Z".to_owned(),
+        speed: 1,
+        ..LiveView::default()
+    }
+}
+
+fn text(words: &str) -> String {
+    words.to_owned()
+}
+
+fn payer(id: &str, name: &str, mode: &str, money: [&str; 5], empty_in: Option<i64>) -> PayerView {
+    let [available, held, accrued, spent, per_hour] = money.map(text);
+    PayerView {
+        id: text(id),
+        name: text(name),
+        mode: text(mode),
+        currency: text("EUR"),
+        available,
+        held,
+        accrued,
+        spent,
+        per_hour,
+        empty_in,
+        credit_line: text("0.000000"),
+        gift: text("0.000000"),
+        shortfall: text("0.000000"),
+        holds_open: text("0.000000"),
+        state: text("open"),
+        accrued_through: text("2026-11-23T02:59:31Z"),
+        meters: 1,
+        ..PayerView::default()
+    }
+}
+
+fn notice(step: &str, words: &str) -> NoticeView {
+    NoticeView {
+        step: text(step),
+        text: text(words),
+        at: text("2026-11-23T01:12:09Z"),
+    }
+}
+
+fn small() -> LiveView {
+    let figures = ["0.412300", "0.078000", "1.509700", "1.509700", "0.096000"];
+    let mut north = payer(
+        "north",
+        "North Shore Hosting GmbH",
+        "prepaid",
+        figures,
+        Some(2_960),
+    );
+    north.state = text("closed");
+    north.why = text(
+        "what runs lacks 0.018000 of its cover: nothing more can be started until it is topped up",
+    );
+    north.notices = vec![
+        notice("closed", "what runs lacks 0.018000 of its cover"),
+        notice("1h", "the money lasts for about 1 h at 0.096000 an hour"),
+    ];
+    let figures = [
+        "-12.880000",
+        "3.000000",
+        "912.405500",
+        "913.117000",
+        "1.204000",
+    ];
+    let mut south = payer(
+        "south-university",
+        "South University",
+        "postpaid",
+        figures,
+        Some(904_000),
+    );
+    south.credit_line = text("1000.000000");
+    let figures = ["49.000000", "0.000000", "0.000000", "0.000000", "0.000000"];
+    let long = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversicherungsverein auf \
+         Gegenseitigkeit in Liquidation, Niederlassung Wien-Leopoldstadt";
+    let mut quiet = payer("quiet", long, "prepaid", figures, None);
+    quiet.meters = 0;
+    LiveView {
+        speed: 60,
+        totals: vec![TotalView {
+            currency: text("EUR"),
+            payers: 3,
+            available: text("36.532300"),
+            held: text("3.078000"),
+            accrued: text("913.915200"),
+            spent: text("914.626700"),
+            per_hour: text("1.300000"),
+        }],
+        payers: vec![north, south, quiet],
+        payers_total: 3,
+        scopes: scopes(),
+        scopes_total: 3,
+        meters_total: 3,
+        calls: calls(),
+        holds: holds(),
+        holds_total: 2,
+        alarms: vec![AlarmView {
+            kind: text("unresolved"),
+            what: text("1 hold has no outcome that anybody could find out"),
+            act: text("look at it below; its call is in CloudStack's event list, or it is not"),
+        }],
+        differences: vec![DifferenceView {
+            class: text("reported_only"),
+            cause: text("vm_schedule"),
+            kind: text("running-vm"),
+            resource: text("7c1e0b36-50f4-4c64-9f9f-2f2f6c4d1a11"),
+            name: text("nightly-build"),
+            metered: 0,
+            reported: 7_200,
+            worth: text("0.024000 EUR"),
+        }],
+        differences_total: 1,
+        ..empty()
+    }
+}
+
+fn scopes() -> Vec<ScopeView> {
+    let scope = |kind: &str, name: &str, domain: &str, payer: &str, money: [&str; 2], left| {
+        let [spent, per_hour] = money.map(text);
+        ScopeView {
+            kind: text(kind),
+            name: text(name),
+            domain: text(domain),
+            payers: vec![text(payer)],
+            currency: text("EUR"),
+            spent,
+            per_hour,
+            empty_in: left,
+        }
+    };
+    vec![
+        scope(
+            "domain",
+            "ROOT/south",
+            "",
+            "south-university",
+            ["913.117", "1.204"],
+            Some(904_000),
+        ),
+        scope(
+            "account",
+            "ann",
+            "ROOT/south",
+            "south-university",
+            ["41.2", "0.9"],
+            Some(904_000),
+        ),
+        scope(
+            "project",
+            "a-project-whose-name-somebody-typed-without-any-space-for-ninety-characters-or-so-on",
+            "ROOT/north/customers/with/a/deep/tree",
+            "north",
+            ["1.509700", "0.096000"],
+            Some(2_960),
+        ),
+    ]
+}
+
+fn calls() -> Vec<CallView> {
+    let call =
+        |number: usize, at: &str, command: &str, payer: &str, verdict: &str, why: &str| CallView {
+            at: format!("2026-11-23T{at}Z"),
+            call: format!("call_{number:08}"),
+            command: text(command),
+            payer: text(payer),
+            verdict: text(verdict),
+            reason: text(why),
+        };
+    vec![
+        call(
+            5,
+            "02:59:58",
+            "deployVirtualMachine",
+            "north",
+            "refuse",
+            "not-enough-money: this costs 0.096000 EUR an hour; 0.412300 EUR is available and \
+             0.067700 EUR is missing; top up at https://pay.example/north",
+        ),
+        call(
+            4,
+            "02:59:12",
+            "deployVirtualMachine",
+            "north",
+            "forward",
+            "held 0.048000 EUR",
+        ),
+        call(
+            3,
+            "02:58:40",
+            "destroyVirtualMachine",
+            "north",
+            "forward",
+            "lowers cost",
+        ),
+        call(
+            2,
+            "02:57:02",
+            "createKubernetesCluster",
+            "south-university",
+            "refuse",
+            "unpriced: no price rule covers it",
+        ),
+        call(
+            1,
+            "02:41:55",
+            "createVolume",
+            "",
+            "refuse",
+            "unknown-key: a raising call needs a known key",
+        ),
+    ]
+}
+
+fn holds() -> Vec<HoldView> {
+    let hold = |id: &str, status: &str, age: i64, note: &str| HoldView {
+        hold: text(id),
+        payer: text("north"),
+        command: text("deployVirtualMachine"),
+        status: text(status),
+        currency: text("EUR"),
+        amount: text("0.048000"),
+        at: text("2026-11-23T02:59:12Z"),
+        age,
+        note: text(note),
+    };
+    vec![
+        hold(
+            "hold_01jd8x9k3m",
+            "unresolved",
+            93_600,
+            "no job, no event, no machine of that name",
+        ),
+        hold("hold_01jd9b2c7q", "answered", 46, ""),
+    ]
+}
+
+fn documents() -> Vec<(DocumentRow, String)> {
+    let row = |number: &str, kind: &str, total: &str| DocumentRow {
+        number: text(number),
+        kind: text(kind),
+        payer: text("south-university"),
+        currency: text("EUR"),
+        total: text(total),
+        at: text("2026-11-01T02:00:00Z"),
+        formats: ["html", "json", "csv"].map(text).to_vec(),
+    };
+    let body = text("<p>an invoice</p>");
+    vec![
+        (row("2026-00017", "invoice", "1284.770000"), body.clone()),
+        (row("2026-00016", "credit-note", "3.120000"), body),
+    ]
+}
+
+fn meter(index: usize) -> MeterView {
+    let (kind, word, price) = match index % 3 {
+        0 => ("running-vm", "web", "0.096000"),
+        1 => ("volume", "disk", "0.000137"),
+        _ => ("ip-address", "address", "0.005000"),
+    };
+    MeterView {
+        kind: text(kind),
+        resource: format!("{:08x}-50f4-4c64-9f9f-2f2f6c4d1a11", 0x7c1e_0000 + index),
+        name: format!("{word}-{index:05}"),
+        offering: text(if index.is_multiple_of(3) {
+            "small, 1 vCPU, 1 GiB"
+        } else {
+            ""
+        }),
+        owner: format!("account-{}", index % 97),
+        domain: text("ROOT/north"),
+        payer: format!("customer-{:03}", index % 240),
+        currency: text("EUR"),
+        per_hour: text(price),
+        since: text("2026-11-21T13:37:09Z"),
+    }
+}
+
+fn large(meters: usize) -> LiveView {
+    let base = small();
+    let payers = (0..100_i64).map(|index| {
+        let left = Some(index * index * 700 + 1_800);
+        let figures = [
+            "120.500000",
+            "14.250000",
+            "88.019250",
+            "240.750000",
+            "0.350000",
+        ];
+        let name = format!("Customer Number {index} Limited");
+        payer(
+            &format!("customer-{index:03}"),
+            &name,
+            "prepaid",
+            figures,
+            left,
+        )
+    });
+    let scopes = (0..100).map(|index| ScopeView {
+        kind: text(["account", "project", "domain"][index % 3]),
+        name: format!("account-{index}"),
+        per_hour: format!("{}.{:06}", (100 - index) / 7, index * 7_919 % 1_000_000),
+        ..base.scopes[1].clone()
+    });
+    LiveView {
+        speed: 1,
+        payers: payers.collect(),
+        payers_total: 240,
+        scopes: scopes.collect(),
+        scopes_total: 431,
+        meters_total: meters,
+        totals: vec![
+            TotalView {
+                payers: 228,
+                available: text("28920.000000"),
+                held: text("3420.000000"),
+                accrued: text("21124.620000"),
+                spent: text("1357780.120034"),
+                per_hour: text("1084.000000"),
+                ..base.totals[0].clone()
+            },
+            TotalView {
+                currency: text("CHF"),
+                payers: 12,
+                ..base.totals[0].clone()
+            },
+        ],
+        ..base
+    }
+}
