@@ -125,7 +125,9 @@ fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
     }
     let is_word = value.len() < 36
         && value.starts_with(|c: char| c.is_ascii_alphabetic())
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if is_word {
         return Ok(value.to_owned());
     }

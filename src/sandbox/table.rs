@@ -73,7 +73,6 @@ impl<T: Row> Table<T> {
     }
 
     /// Every row, removed ones as well, oldest first.
-    #[must_use]
     pub fn iter(&self) -> Values<'_, i64, T> {
         self.rows.values()
     }

@@ -317,7 +317,7 @@ fn read(cloud: &Cloud, call: &Call<'_>) -> Result<Asked, Refused> {
         let network = cloud.networks.find(id).filter(|network| !network.removed);
         let network = network.ok_or_else(|| call.no_such("networkids"))?;
         let is_own = network.account == owner.id;
-        if !is_own && !(call.caller.is_root() && call.text("account").is_none()) {
+        if !is_own && (!call.caller.is_root() || call.text("account").is_some()) {
             return Err(refused(
                 531,
                 4365,
@@ -391,7 +391,7 @@ fn check_name(cloud: &Cloud, name: &str, networks: &[String]) -> Result<(), Refu
         .vms
         .iter()
         .filter(|vm| !vm.removed && vm.name.eq_ignore_ascii_case(name))
-        .filter_map(|vm| on(vm));
+        .filter_map(on);
     let Some(nic) = taken.next() else {
         return Ok(());
     };
