@@ -9,7 +9,7 @@ use crate::policy::customer::PayerTerms;
 use crate::rate::month::rate_at_use;
 use crate::rate::{LineTotal, MonthTotals, RateError, gross};
 use crate::terms::ids::{PayerId, PriceLineId};
-use crate::terms::money::{Micros, MoneyError};
+use crate::terms::money::{Currency, Micros, MoneyError, to_minor_unit};
 use crate::terms::time::{BillingMonth, Timestamp};
 use rust_decimal::Decimal;
 use std::str::FromStr as _;
@@ -17,26 +17,38 @@ use std::str::FromStr as _;
 /// What follows a price line's id where a finding of reconciliation changed its month.
 pub const CORRECTION: &str = "/correction";
 
-/// What is due of the month: as metered, and beside it what the followed findings change.
-#[must_use]
-pub fn of_month(metered: &MonthTotals, corrected: &MonthTotals, month: &BillingMonth) -> Vec<Due> {
+/// What is due of the month: as metered, and beside it what the followed findings change. A
+/// change is the difference of two rounded lines, so that it moves no cent when the meter takes
+/// it over later.
+///
+/// # Errors
+/// [`MoneyError`], where an amount is beyond the range.
+pub fn of_month(
+    metered: &MonthTotals,
+    corrected: &MonthTotals,
+    month: &BillingMonth,
+    currency: Currency,
+) -> Result<Vec<Due>, MoneyError> {
     let mut found: Vec<Due> = metered
         .lines
         .iter()
         .map(|total| Due::of(total, month))
         .collect();
     for (line, quantity, net) in changes(metered, corrected) {
-        if !net.is_zero() || !quantity.is_zero() {
-            found.push(Due {
-                line: correction_of(&line.line),
-                text: format!("{} (found by reconciliation)", line.text),
-                quantity,
-                net,
-                ..Due::of(line, month)
-            });
+        if net.is_zero() && quantity.is_zero() {
+            continue;
         }
+        let before = line.net.checked_sub(net).ok_or(MoneyError::Overflow)?;
+        let rounded = to_minor_unit(line.net, currency)?.minus(to_minor_unit(before, currency)?)?;
+        found.push(Due {
+            line: correction_of(&line.line),
+            text: format!("{} (found by reconciliation)", line.text),
+            quantity,
+            net: rounded.to_decimal(),
+            ..Due::of(line, month)
+        });
     }
-    found
+    Ok(found)
 }
 
 fn correction_of(line: &PriceLineId) -> PriceLineId {

@@ -17,6 +17,7 @@ use crate::meter::resource::Interval;
 use crate::policy::customer::{Customer, PayerTerms, RuleSet, Seller};
 use crate::policy::tariff::PriceBook;
 use crate::rate::{self, MonthTotals, RateError};
+use crate::reconcile::correct::{Correction, seconds};
 use crate::reconcile::line::{Finding, Findings, reconcile};
 use crate::reconcile::{price, pull};
 use crate::store::{Store, StoreError, Work};
@@ -230,7 +231,7 @@ impl OneMonth<'_> {
 
         let accruals = store.accruals(payer, self.month).await?;
         let class_of = |line: &str| class_and_text(party.book, self.period, line);
-        let mut dues = due::of_month(&metered, &corrected, self.month);
+        let mut dues = due::of_month(&metered, &corrected, self.month, party.customer.currency)?;
         dues.extend(due::one_off(
             &accruals,
             &party.terms,
@@ -239,19 +240,23 @@ impl OneMonth<'_> {
         )?);
         let documents = self.documents(payer).await?;
         let already = due::with_earlier(&documents, self.month, &mut dues)?;
+        dues.sort_by(|a, b| (&a.line, &a.tax_group).cmp(&(&b.line, &b.tax_group)));
         let gifts = due::gifts(&accruals)?;
         let currency = party.customer.currency;
         let mode = party.seller.tax_mode;
         let Some(draft) = invoice::draft(currency, mode, &dues, &gifts, &already)? else {
             return Ok(None);
         };
+        if changes_nothing(&draft)? {
+            return Ok(None);
+        }
         if draft.total.is_negative() {
             let less = document::print(draft.total.negated()?, currency);
             return Err(MonthFault::LessThanInvoiced(format!("{less} {currency}")));
         }
         let state = store.payer(payer).await?;
         let state = state.ok_or_else(|| MonthFault::NoCustomer(payer.clone()))?;
-        let notes = self.notes(follow.iter().map(|one| one.reason.as_str()));
+        let notes = self.notes(follow);
         self.issue(&party, &state, &draft, notes, &documents).await
     }
 
@@ -322,9 +327,21 @@ impl OneMonth<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    fn notes<'n>(&self, reasons: impl Iterator<Item = &'n str>) -> Vec<String> {
-        let mut notes: Vec<String> = reasons
-            .map(|reason| format!("Found by reconciliation: {reason}."))
+    fn notes(&self, follow: &[Correction]) -> Vec<String> {
+        let mut notes: Vec<String> = follow
+            .iter()
+            .map(|one| {
+                let more = if one.micros < 0 { "less" } else { "more" };
+                let (name, thing) = (&one.attributes.name, &one.resource);
+                let name = if name.is_empty() { thing } else { name };
+                format!(
+                    "The cloud's usage records say {} s {more} of {:?} \
+                     \u{201c}{name}\u{201d} ({thing}) than passed here \
+                     as calls: billed as they say.",
+                    seconds(one.micros.saturating_abs()),
+                    one.usage_type,
+                )
+            })
             .collect();
         if self.provisional {
             let text = "Provisional: the cloud's own usage records were not complete when this \
@@ -377,6 +394,12 @@ impl OneMonth<'_> {
             self.month.zone()
         )))
     }
+}
+
+/// What was a correction and is metered now changes its line, and no amount.
+fn changes_nothing(draft: &invoice::Draft) -> Result<bool, MoneyError> {
+    let groups = draft.groups.iter().all(|group| group.lines.is_zero());
+    Ok(groups && draft.revenue()?.iter().all(|class| class.amount.is_zero()))
 }
 
 fn digest(text: &str) -> u128 {

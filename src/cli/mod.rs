@@ -4,8 +4,8 @@ mod check;
 mod demo;
 mod init;
 mod ledger;
-mod replay;
 pub mod month;
+mod replay;
 pub mod replay_lifecycle;
 pub mod replay_requests;
 mod sandbox;
@@ -65,6 +65,8 @@ enum Role {
         #[command(subcommand)]
         what: ledger::LedgerQuestion,
     },
+    /// Close a month: pull usage, compare, rate, invoice
+    Month(month::MonthArguments),
 }
 
 /// Runs what the command line asks for; the error chain goes to stderr.
@@ -81,6 +83,7 @@ pub fn run() -> ExitCode {
         Role::Sign(arguments) => sign::run(&arguments),
         Role::TopUp(arguments) => ledger::top_up(&arguments),
         Role::Ledger { what } => ledger::run(&what),
+        Role::Month(arguments) => month::run(&arguments),
     };
     outcome.unwrap_or_else(|fault| {
         eprintln!("faregate: {fault:#}");

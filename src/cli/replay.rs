@@ -1,11 +1,8 @@
 //! Edge: `faregate replay`: an operator tries his own recordings before going live.
 
-use super::replay_requests::SignatureVerdict;
 use super::{replay_lifecycle, replay_requests};
-use crate::cloudstack::command::{Class, Command, CommandTable};
+use crate::cloudstack::command::CommandTable;
 use crate::gate::parse::Call;
-use crate::gate::refusal::Refusal;
-use crate::gate::typed;
 use anyhow::Context;
 use clap::Subcommand;
 use std::io::{BufReader, BufWriter, Write};
@@ -41,7 +38,7 @@ pub fn run(what: &Recording) -> anyhow::Result<ExitCode> {
             let input = std::fs::File::open(file)
                 .with_context(|| format!("{} cannot be read", file.display()))?;
             let table = CommandTable::new(&[])?;
-            let judge = |call: &Call, signature| judge(&table, call, signature);
+            let judge = |call: &Call, signature| replay_requests::judge(&table, call, signature);
             replay_requests::run(BufReader::new(input), &mut out, *json, &judge)?;
         }
         Recording::Lifecycle { folder, json } => {
@@ -50,32 +47,4 @@ pub fn run(what: &Recording) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the gate would say of a call whose payer has unlimited money: what cannot raise cost
-/// passes; what can must be signed well and typed.
-fn judge(table: &CommandTable, call: &Call, signature: SignatureVerdict) -> Option<Refusal> {
-    let name = call.command();
-    let Some(command) = table.get(name) else {
-        let unknown = Refusal::UnknownCommand(name.chars().take(80).collect());
-        return Some(unknown).filter(|_| !name.is_empty());
-    };
-    if command.class == Class::Raises {
-        judge_raising(table, command, call, signature)
-    } else {
-        None
-    }
-}
-
-fn judge_raising(
-    table: &CommandTable,
-    command: &Command,
-    call: &Call,
-    signature: SignatureVerdict,
-) -> Option<Refusal> {
-    if call.signed() && signature == SignatureVerdict::Disagrees {
-        return Some(Refusal::NotVerified);
-    }
-    let mut params = call.params.clone();
-    typed::parameters(&command.name, table, &mut params).err()
 }

@@ -1,9 +1,12 @@
 //! Edge: recorded requests, judged one by one as the gate would, for a payer with unlimited money.
 
+use crate::cloudstack::command::{Class, Command, CommandTable};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
+use crate::gate::classify::{self, Standing};
 use crate::gate::parse::{self, Call, RawRequest, Routed};
 use crate::gate::refusal::Refusal;
+use crate::gate::typed;
 use serde::Deserialize;
 use std::io::{BufRead, Write};
 
@@ -114,6 +117,37 @@ pub fn run(
     Ok(totals)
 }
 
+/// What the gate says of a call whose payer has unlimited money: what cannot raise cost passes;
+/// what can must be signed well and typed. Whose a session is only CloudStack knows: it passes.
+#[must_use]
+pub fn judge(table: &CommandTable, call: &Call, signature: SignatureVerdict) -> Option<Refusal> {
+    match classify::standing(table, &call.params) {
+        Ok(Standing::Known(Class::Raises, command)) => {
+            judge_raising(table, &command, call, signature)
+        }
+        Ok(_) => None,
+        Err(refusal) => Some(refusal),
+    }
+}
+
+fn judge_raising(
+    table: &CommandTable,
+    command: &Command,
+    call: &Call,
+    signature: SignatureVerdict,
+) -> Option<Refusal> {
+    let verified = match signature {
+        SignatureVerdict::Agrees => call.params.get("apikey").is_some(),
+        SignatureVerdict::Disagrees => false,
+        SignatureVerdict::None => call.cookies.is_some() && !call.signed(),
+    };
+    if !verified {
+        return Some(Refusal::NotVerified);
+    }
+    let mut params = call.params.clone();
+    typed::parameters(&command.name, table, &mut params).err()
+}
+
 fn judge_one(
     recorded: &Recorded,
     judge: &dyn Fn(&Call, SignatureVerdict) -> Option<Refusal>,
@@ -123,9 +157,10 @@ fn judge_one(
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
         .collect();
+    let target = target_bytes(&recorded.target);
     let raw = RawRequest {
         method: &recorded.method,
-        target: recorded.target.as_bytes(),
+        target: &target,
         headers: &headers,
         body: recorded.body.as_deref().unwrap_or_default().as_bytes(),
     };
@@ -148,18 +183,28 @@ fn judge_one(
     }
 }
 
+/// The target's bytes. A recorder that found bytes beyond ASCII may have written each as the
+/// Latin-1 character of its number: where that reading gives UTF-8, it is the one that was sent.
+fn target_bytes(text: &str) -> Vec<u8> {
+    let latin: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).ok())
+        .collect();
+    match latin {
+        Some(bytes) if std::str::from_utf8(&bytes).is_ok() => bytes,
+        _ => text.as_bytes().to_vec(),
+    }
+}
+
 /// The signature of a refused request is judged as CloudStack would read it: an operator wants to
 /// know whether the client signs well.
 fn of_refused(recorded: &Recorded) -> SignatureVerdict {
-    let query = recorded
-        .target
-        .split_once('?')
-        .map_or("", |(_, query)| query);
+    let target = target_bytes(&recorded.target);
+    let query = target.splitn(2, |b| *b == b'?').nth(1).unwrap_or_default();
     let body = recorded.body.as_deref().unwrap_or_default();
-    ParamMap::parse_as_cloudstack(query.as_bytes(), body.as_bytes())
-        .map_or(SignatureVerdict::None, |map| {
-            verdict(&map, recorded.secret.as_deref())
-        })
+    ParamMap::parse_as_cloudstack(query, body.as_bytes()).map_or(SignatureVerdict::None, |map| {
+        verdict(&map, recorded.secret.as_deref())
+    })
 }
 
 fn verdict(map: &ParamMap, secret: Option<&str>) -> SignatureVerdict {

@@ -26,6 +26,9 @@ pub enum ParseFault {
     /// C3: a percent escape that is none, or bytes that are not UTF-8.
     #[error("parameter `{0}` is not percent-encoded UTF-8")]
     BadEncoding(String),
+    /// C3: a value longer than CloudStack's schema allows.
+    #[error("parameter `{0}` takes at most {1} characters; send a shorter value")]
+    TooLong(String, usize),
     /// C4: two names that are one for CloudStack.
     #[error("parameter `{0}` stands there twice; send it once")]
     Repeated(String),
@@ -95,6 +98,8 @@ impl ParamMap {
 
     /// The map as CloudStack itself would read it: of a repeated name the last in the query wins,
     /// the query wins over the form, and in the form the first; a name without `=` is empty.
+    /// Of names that differ in case alone the one that sorts last is found by its lower-case form
+    /// (`verifyRequest` takes the last); the others stay, since they are signed as well.
     /// For the sandbox and for replays, never for judging.
     #[must_use]
     pub fn parse_as_cloudstack(query: &[u8], body: &[u8]) -> Option<Self> {
@@ -106,9 +111,25 @@ impl ParamMap {
                 .collect()
         };
         for param in tokens(body)?.into_iter().rev().chain(tokens(query)?) {
-            map.by_name.insert(param.name.to_ascii_lowercase(), param);
+            map.place(param);
         }
         Some(map)
+    }
+
+    fn place(&mut self, param: Param) {
+        let lower = param.name.to_ascii_lowercase();
+        let other = self.by_name.get(&lower).filter(|p| p.name != param.name);
+        match other.map(|other| other.name.clone()) {
+            Some(other) if other > param.name => {
+                self.by_name.insert(param.name.clone(), param);
+            }
+            other => {
+                let earlier = self.by_name.insert(lower, param);
+                if let (Some(name), Some(earlier)) = (other, earlier) {
+                    self.by_name.insert(name, earlier);
+                }
+            }
+        }
     }
 
     fn take(&mut self, token: &[u8]) -> Result<(), ParseFault> {

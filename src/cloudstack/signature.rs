@@ -16,8 +16,8 @@ use subtle::ConstantTimeEq;
 pub fn canonical(map: &ParamMap) -> String {
     let mut params: Vec<_> = map
         .iter()
-        .filter(|(lower, _)| *lower != "signature")
         .map(|(_, param)| param)
+        .filter(|param| !param.name.eq_ignore_ascii_case("signature"))
         .collect();
     // Names are ASCII (C3), for which bytes and UTF-16 sort alike.
     params.sort_by(|a, b| a.name.cmp(&b.name));

@@ -2,6 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::cloudstack::envelope::Format;
+use crate::cloudstack::length;
 use crate::cloudstack::query::ParamMap;
 use crate::terms::limits;
 
@@ -87,6 +88,13 @@ impl Call {
 /// # Errors
 /// A [`Refusal`] that names the rule.
 pub fn request(raw: &RawRequest<'_>) -> Result<Routed, Refusal> {
+    if raw
+        .target
+        .iter()
+        .any(|b| *b <= b' ' || *b == b'#' || *b == 0x7f)
+    {
+        return Err(Refusal::Target(shown(raw.target)));
+    }
     let (path, query) = match raw.target.iter().position(|b| *b == b'?') {
         Some(at) => (raw.target.get(..at), raw.target.get(at.saturating_add(1)..)),
         None => (Some(raw.target), None),
@@ -104,6 +112,7 @@ pub fn request(raw: &RawRequest<'_>) -> Result<Routed, Refusal> {
     };
     check_body(method, raw)?;
     let params = ParamMap::parse(query.unwrap_or_default(), raw.body).map_err(Refusal::Params)?;
+    length::check(&params).map_err(Refusal::Params)?;
     let signed = params.get("signature").is_some() || params.get("apikey").is_some();
     let cookies = if signed {
         None
@@ -125,7 +134,7 @@ fn is_api(path: &[u8]) -> Result<bool, Refusal> {
     if matches!(path, b"/client/api" | b"/client/api/") {
         return Ok(true);
     }
-    let odd = || Refusal::Target(String::from_utf8_lossy(path).chars().take(80).collect());
+    let odd = || Refusal::Target(shown(path));
     if path.first() != Some(&b'/') {
         return Err(odd());
     }
@@ -148,12 +157,17 @@ fn is_api(path: &[u8]) -> Result<bool, Refusal> {
         || text.contains(';')
         || text.contains("%2e")
         || text.contains("%2f");
-    let beside = text.starts_with("/client/api/");
+    let beside = text.starts_with("/client/api/") || text == "/client/api";
     if could_decode || beside {
         Err(odd())
     } else {
         Ok(false)
     }
+}
+
+fn shown(target: &[u8]) -> String {
+    let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+    String::from_utf8_lossy(path).chars().take(80).collect()
 }
 
 /// C2: a GET has no body; a POST's is a form in UTF-8 of at most 1 MiB.
@@ -180,7 +194,7 @@ fn check_form_type(raw: &RawRequest<'_>) -> Result<(), Refusal> {
         return match (types.len(), raw.body.is_empty()) {
             (0, true) => Ok(()),
             (0, false) => Err(Refusal::BodyType("without a Content-Type".to_owned())),
-            _ => Err(Refusal::BodyType("with several Content-Types".to_owned())),
+            _ => Err(Refusal::TwoTypes),
         };
     };
     let mut parts = one.split(';').map(str::trim);

@@ -33,6 +33,8 @@ pub enum Refusal {
     BodyOnGet,
     /// C2: a body that is not a form in UTF-8.
     BodyType(String),
+    /// C2: more than one `Content-Type`.
+    TwoTypes,
     /// C2: a body over 1 MiB.
     BodyTooLong,
     /// C2 to C5: parameters that can be read in two ways.
@@ -77,16 +79,19 @@ impl Refusal {
     #[must_use]
     pub fn rule(&self) -> &'static str {
         match self {
-            Self::Target(_) => "C1",
-            Self::Method(_) | Self::BodyOnGet | Self::BodyType(_) | Self::BodyTooLong => "C2",
+            Self::Target(_) | Self::NotServed(_) => "C1",
+            Self::Method(_)
+            | Self::BodyOnGet
+            | Self::BodyType(_)
+            | Self::TwoTypes
+            | Self::BodyTooLong => "C2",
             Self::Params(ParseFault::TooManyNames) => "C2",
             Self::Params(ParseFault::Repeated(_)) => "C4",
             Self::Params(ParseFault::NotLowerCase(_) | ParseFault::NotForClients(_)) => "C5",
             Self::Params(_) => "C3",
             Self::Cookies => "C6",
-            Self::NotServed(_) => "path.not-served",
             Self::UnknownCommand(_) => "C8",
-            Self::NotVerified => "key.not-verified",
+            Self::NotVerified => "C10",
             Self::CannotAsk(_) => "key.cannot-ask",
             Self::Parameter { .. } => "C7",
             Self::OwnerUnclear(_) => "owner.unclear",
@@ -106,7 +111,8 @@ impl Refusal {
     #[must_use]
     pub fn error(&self) -> ApiError {
         let (code, cs_code) = match self {
-            Self::Target(_) | Self::BodyOnGet | Self::BodyType(_) => (400, Some(9999)),
+            Self::Target(_) | Self::BodyOnGet | Self::TwoTypes => (400, Some(9999)),
+            Self::BodyType(_) => (415, Some(9999)),
             Self::Method(_) => (405, Some(9999)),
             Self::BodyTooLong => (413, Some(9999)),
             Self::NotServed(_) => (404, Some(9999)),
@@ -142,6 +148,7 @@ impl Refusal {
             Self::BodyType(what) => format!(
                 "a body {what} is not read; send application/x-www-form-urlencoded in UTF-8"
             ),
+            Self::TwoTypes => "the request has more than one Content-Type; send it once".to_owned(),
             Self::BodyTooLong => "the body is over 1 MiB; send less".to_owned(),
             Self::Params(fault) => fault.to_string(),
             Self::Cookies | Self::NotVerified => {

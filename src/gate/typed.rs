@@ -6,6 +6,7 @@
 
 use super::refusal::Refusal;
 use crate::cloudstack::command::{CommandTable, ParamKind, ParamSchema};
+use crate::cloudstack::length;
 use crate::cloudstack::query::{ParamMap, is_refused_character};
 use crate::terms::limits;
 
@@ -57,11 +58,13 @@ pub fn parameters(command: &str, table: &CommandTable, map: &mut ParamMap) -> Re
 }
 
 fn check_text(name: &str, value: &str, schema: ParamSchema) -> Result<(), Refusal> {
-    if value.len() > schema.bytes_max.max(limits::VALUE_BYTES_MAX) {
-        return Err(refused(
-            name,
-            &format!("is over {} bytes", schema.bytes_max),
-        ));
+    let max = schema.bytes_max.max(limits::VALUE_BYTES_MAX);
+    let fits = match schema.kind {
+        ParamKind::List => length::items_fit(value, max),
+        _ => length::fits(value, max),
+    };
+    if !fits {
+        return Err(refused(name, &format!("is over {max} characters")));
     }
     if value.chars().any(is_refused_character) {
         return Err(refused(name, "holds a control character"));
@@ -108,7 +111,8 @@ fn normalised(name: &str, value: &str, kind: ParamKind) -> Result<Option<String>
 }
 
 /// A UUID of 36 characters in lower case. CloudStack's internal numbers, and anything around a
-/// UUID, are refused: they resolve to what we did not price.
+/// UUID, are refused: they resolve to what we did not price. A plain word resolves to nothing:
+/// it passes, nothing is found by it here either, and CloudStack says so itself.
 fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
     let lower = value.to_ascii_lowercase();
     let is_uuid = lower.len() == 36
@@ -118,6 +122,14 @@ fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
         });
     if is_uuid {
         return Ok(lower);
+    }
+    let is_word = value.len() < 36
+        && value.starts_with(|c: char| c.is_ascii_alphabetic())
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if is_word {
+        return Ok(value.to_owned());
     }
     let shown: String = value.chars().take(60).collect();
     Err(refused(

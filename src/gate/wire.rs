@@ -1,4 +1,4 @@
-//! Edge: what goes to the client and to CloudStack as HTTP: answers held whole, headers let through.
+//! Edge: what goes to the client and to CloudStack as HTTP: whole answers, headers let through.
 
 use super::body::AnswerBody;
 use bytes::Bytes;

@@ -112,11 +112,7 @@ fn line(
             "write the id of an offering of the cloud",
         );
     }
-    if line.id.contains('/') || line.id == "tax" || line.id.is_empty() {
-        let what = format!("`{}` cannot be the id of a line", line.id);
-        let instead = "write a word without `/`; `tax` is taken by the tax of a group";
-        faults.at(start, what, instead);
-    }
+    judge_id(&line.id, start, faults);
     let component = component?;
     let basis = basis?;
     if !component.is_of_vm() && basis != Basis::Allocated {
@@ -148,6 +144,15 @@ fn line(
         tax_group: line.tax_group.get_ref().clone(),
         text: line.text.clone(),
     })
+}
+
+/// A `/` marks the rows that renewals leave alone, and `tax` is the row of a tax group.
+fn judge_id(id: &str, start: usize, faults: &mut Faults<'_>) {
+    if id.contains('/') || id == "tax" || id.is_empty() {
+        let what = format!("`{id}` cannot be the id of a line");
+        let instead = "write a word without `/`; `tax` is taken by the tax of a group";
+        faults.at(start, what, instead);
+    }
 }
 
 fn default_basis(component: Component) -> Basis {

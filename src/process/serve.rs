@@ -108,6 +108,7 @@ fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<boo
     tokio::spawn(product.follower.clone().run(queues.followed, stop.clone()));
     tokio::spawn(audit(product.clone(), queues.audit));
     tokio::spawn(sweeps(product.clone(), stop.clone()));
+    tokio::spawn(super::months::run(product.clone(), stop.clone()));
 }
 
 async fn audit(product: Arc<Product>, mut rows: mpsc::Receiver<AuditRow>) {

@@ -52,6 +52,8 @@ pub struct Product {
     pub sweep: Arc<Sweep>,
     /// The gate.
     pub gate: Arc<Gate>,
+    /// What the last month's closing came to.
+    pub months: super::months::LastMonth,
 }
 
 /// The receiving ends of the product's queues.
@@ -159,6 +161,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         follower: Arc::new(follower),
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
+        months: super::months::LastMonth::default(),
     };
     let queues = Queues {
         wake: wake_end,

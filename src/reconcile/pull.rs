@@ -193,3 +193,35 @@ fn json(node: &Node) -> Value {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(vm: &str) -> Node {
+        let json = serde_json::json!({
+            "account": "ann", "accountid": "a", "domainid": "d", "usagetype": 1, "usageid": vm,
+            "description": "", "rawusage": "1", "startdate": "2026-11-22T23:00:00+0000",
+            "enddate": "2026-11-22T23:59:59+0000",
+        });
+        Node::from_json("usagerecord", &json)
+    }
+
+    #[test]
+    fn a_record_that_is_there_twice_is_two_rows_and_one_that_is_read_twice_is_one() {
+        let at = Timestamp::from_seconds(1);
+        let first = rows(&[record("x"), record("y"), record("x")], at).unwrap();
+        let again = rows(&[record("y"), record("x")], at.plus(1)).unwrap();
+        let keys = |rows: &[UsageRow]| -> std::collections::BTreeSet<String> {
+            rows.iter().map(|row| row.key.clone()).collect()
+        };
+        assert_eq!(keys(&first).len(), 3);
+        assert!(keys(&again).is_subset(&keys(&first)));
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_not_kept() {
+        let broken = Node::from_json("usagerecord", &serde_json::json!({ "usagetype": 1 }));
+        assert!(rows(&[record("x"), broken], Timestamp::default()).is_err());
+    }
+}

@@ -1,22 +1,31 @@
-//! Edge: a stand-in for a CloudStack, good enough for clients, the gate and a month's bill.
+//! Edge: a stand-in for a CloudStack management server, with its own usage server.
 //!
-//! `server.rs` listens; `auth.rs` says who calls; `commands.rs` sends a call to its command in
-//! `identity.rs`, `lists.rs`, `machines.rs`, `volumes.rs`, `networks.rs`, `limits.rs`;
-//! `jobs.rs` ends what runs on; `usage_log.rs` feeds `usage/`; `answer.rs` writes.
+//! `server.rs` listens, `exchange.rs` reads a request and writes its answer, `auth.rs` says who
+//! calls, `commands/` does what is asked, `finish/` does the second half of jobs, `views/` shows
+//! the rows, `save.rs` keeps them. It plays faults on request (`control.rs`). Where it differs
+//! from a real server is listed in `tests/sandbox-deviations.md`.
 
-pub mod answer;
 pub mod auth;
-mod commands;
-mod identity;
-mod jobs;
-mod limits;
-mod lists;
-mod machines;
-mod networks;
+pub mod call;
+pub mod catalogue;
+pub mod cloud;
+pub mod commands;
+pub mod control;
+pub mod exchange;
+pub mod finish;
+pub mod fixed;
+pub mod limits;
+pub mod records;
+pub mod refused;
+pub mod save;
+pub mod seed;
 pub mod server;
-pub mod state;
+pub mod session;
+pub mod table;
 pub mod usage;
-mod usage_log;
-mod volumes;
+pub mod usage_log;
+pub mod views;
+pub mod work;
+pub mod write;
 
 pub use server::{SandboxError, SandboxOptions, serve};

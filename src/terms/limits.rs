@@ -6,8 +6,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const NAMES_MAX: usize = 1_000;
 /// Bytes of one name (C3).
 pub const NAME_BYTES_MAX: usize = 255;
-/// Bytes of one value, unless the command's schema says more: longer unknown values cost a
-/// management server seconds of CPU before any login.
+/// Bytes of one value, unless the command's schema says more.
 pub const VALUE_BYTES_MAX: usize = 255;
 /// Bytes of a request's head; Jetty refuses more than 8 KiB.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;

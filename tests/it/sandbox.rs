@@ -26,12 +26,14 @@ const DEVIATIONS: [(&str, &str); 7] = [
 ];
 const STATISTICS: &str = "in a job's result only where the server's collector had just run";
 
-struct Keys {
-    api_key: String,
-    secret: String,
+pub struct Keys {
+    /// Its API key.
+    pub api_key: String,
+    /// Its secret.
+    pub secret: String,
 }
 
-async fn call(at: SocketAddr, map: &ParamMap, keys: &Keys) -> (u16, Value) {
+pub async fn call(at: SocketAddr, map: &ParamMap, keys: &Keys) -> (u16, Value) {
     let mut map = map.clone();
     for name in ["signature", "signatureversion", "expires", "apikey"] {
         map.remove(name);
@@ -57,7 +59,7 @@ async fn call(at: SocketAddr, map: &ParamMap, keys: &Keys) -> (u16, Value) {
     )
 }
 
-fn map_of(words: &[(&str, &str)]) -> ParamMap {
+pub fn map_of(words: &[(&str, &str)]) -> ParamMap {
     let mut map = ParamMap::default();
     words
         .iter()
@@ -65,7 +67,7 @@ fn map_of(words: &[(&str, &str)]) -> ParamMap {
     map
 }
 
-fn compare(path: &str, recorded: &Value, ours: &Value, found: &mut Vec<String>) {
+pub fn compare(path: &str, recorded: &Value, ours: &Value, found: &mut Vec<String>) {
     match (recorded, ours) {
         (Value::Object(a), Value::Object(b)) => {
             let names = a
@@ -112,7 +114,7 @@ fn learn(recorded: &Value, ours: &Value, ids: &mut BTreeMap<String, String>) {
     }
 }
 
-async fn start(folder: &std::path::Path) -> (SocketAddr, Keys, Keys) {
+pub async fn start(folder: &std::path::Path) -> (SocketAddr, Keys, Keys) {
     let options = SandboxOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         state_dir: folder.to_owned(),
@@ -237,7 +239,13 @@ async fn a_used_or_bad_job_id_leaves_a_stopped_machine_behind() {
         "serviceoffering",
     );
     let offering = offering.await;
-    let template = first("listTemplates", "listtemplatesresponse", "template").await;
+    let asked = map_of(&[
+        ("command", "listTemplates"),
+        ("templatefilter", "executable"),
+    ]);
+    let (_, found) = call(at, &asked, &ann).await;
+    let template = &found["listtemplatesresponse"]["template"][0]["id"];
+    let template = template.as_str().unwrap();
     let asked = map_of(&[
         ("command", "listNetworkOfferings"),
         ("guestiptype", "Isolated"),
@@ -255,7 +263,7 @@ async fn a_used_or_bad_job_id_leaves_a_stopped_machine_behind() {
     assert_eq!(call(at, &map, &ann).await.0, 200);
     let mut map = map_of(&[("command", "deployVirtualMachine"), ("zoneid", &zone)]);
     map.insert("serviceofferingid", &offering);
-    map.insert("templateid", &template);
+    map.insert("templateid", template);
     map.insert("customjobid", "not-a-uuid");
     assert_eq!(call(at, &map, &ann).await.0, 431);
     map.insert("customjobid", "0b3c8f5e-9a55-4b7e-8f5d-2f1f3f0f9a01");

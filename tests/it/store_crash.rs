@@ -1,6 +1,7 @@
 //! Edge: the store is killed at random moments; what it acknowledged is there, once.
 #![allow(clippy::unwrap_used, reason = "a test stops where it must not go on")]
 
+use crate::campaign;
 use crate::store::{Folder, hold_with_intent, open_payer, payer, top_up};
 use faregate::ledger::Command;
 use faregate::store::{Store, StoreError, Work};
@@ -11,7 +12,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command as Process, Stdio};
 use std::time::Duration;
 
-const KILLS: u128 = 30;
+/// Kills in an ordinary run; `tests/run --long store` has more.
+const KILLS: u64 = 30;
 const CALLERS: u128 = 8;
 
 fn give_back(number: u128) -> Command {
@@ -106,7 +108,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_store_is_killed() {
         .unwrap();
     drop(store);
     let mut acknowledged = 0;
-    for round in 1..=KILLS {
+    for round in 1..=u128::from(campaign::rounds("store", KILLS)) {
         let pause = Duration::from_millis(u64::try_from(round * 37 % 90).unwrap());
         let said = killed_after(&folder, round, pause);
         assert!(!said.is_empty());

@@ -3,127 +3,85 @@ use serde_json::{Value, json};
 
 const GIB_BYTES: i64 = 1_073_741_824;
 
-fn facts(of: &[(Thing, &str, &str, Value)]) -> Facts {
-    let one = |(thing, id, item, value): &(Thing, &str, &str, Value)| {
-        ((*thing, (*id).to_owned()), Node::from_json(item, value))
+/// Facts from a thing, its item's name and what CloudStack says of it.
+fn facts(of: &[(Thing, &str, Value)]) -> Facts {
+    let one = |(thing, item, value): &(Thing, &str, Value)| {
+        let id = value["asked"].as_str().or(value["id"].as_str()).unwrap();
+        ((*thing, id.to_owned()), Node::from_json(item, value))
     };
     of.iter().map(one).collect()
 }
 
-fn cloud() -> Facts {
-    let service = json!([{"name": "SourceNat"}, {"name": "Dhcp"}]);
+fn offerings() -> Facts {
+    let service = |value| (Thing::ServiceOffering, "serviceoffering", value);
+    let disk = |value| (Thing::DiskOffering, "diskoffering", value);
+    let network = |id: &str, lasts: bool| {
+        let service = json!([{"name": "SourceNat"}, {"name": "Dhcp"}]);
+        let value = json!({"id": id, "ispersistent": lasts, "service": service});
+        (Thing::NetworkOffering, "networkoffering", value)
+    };
     facts(&[
-        (
-            Thing::ServiceOffering,
-            "small",
-            "serviceoffering",
-            json!({"id": "small", "cpunumber": 1, "cpuspeed": 500, "memory": 512, "rootdisksize": 0}),
+        service(
+            json!({"id": "small", "cpunumber": 1, "cpuspeed": 500, "memory": 512,
+            "rootdisksize": 0}),
         ),
-        (
-            Thing::ServiceOffering,
-            "big",
-            "serviceoffering",
-            json!({"id": "big", "cpunumber": 4, "cpuspeed": 500, "memory": 4096, "rootdisksize": 20}),
+        service(
+            json!({"id": "big", "cpunumber": 4, "cpuspeed": 500, "memory": 4096,
+            "rootdisksize": 20}),
         ),
-        (
-            Thing::ServiceOffering,
-            "custom",
-            "serviceoffering",
-            json!({"id": "custom", "cpuspeed": 100, "iscustomized": true, "rootdisksize": 0}),
+        service(json!({"id": "custom", "cpuspeed": 100, "iscustomized": true, "rootdisksize": 0})),
+        disk(json!({"id": "five", "disksize": 5})),
+        disk(json!({"id": "any", "disksize": 0, "iscustomized": true})),
+        network("isolated", false),
+        network("lasting", true),
+    ])
+}
+
+fn cloud() -> Facts {
+    let template = |item, value| (Thing::Template, item, value);
+    let network = |value: Value| {
+        let mut value = value;
+        value["service"] = json!([{"name": "SourceNat"}, {"name": "Dhcp"}]);
+        (NETWORK, "network", value)
+    };
+    let vm = |value| (VM, "virtualmachine", value);
+    let mut all = facts(&[
+        template("template", json!({"id": "t", "size": 2 * GIB_BYTES})),
+        template("iso", json!({"id": "iso", "size": 1})),
+        network(json!({"id": "new", "state": "Allocated", "networkofferingid": "isolated"})),
+        network(json!({"id": "used", "state": "Implemented", "networkofferingid": "isolated"})),
+        network(
+            json!({"id": "tier", "state": "Allocated", "networkofferingid": "tiers",
+            "vpcid": "v"}),
         ),
-        (
-            Thing::DiskOffering,
-            "five",
-            "diskoffering",
-            json!({"id": "five", "disksize": 5}),
+        vm(
+            json!({"id": "vm", "state": "Stopped", "cpunumber": 2, "memory": 256, "cpuspeed": 100,
+            "serviceofferingid": "custom", "nic": [{"networkid": "new"}, {"networkid": "used"}]}),
         ),
-        (
-            Thing::DiskOffering,
-            "any",
-            "diskoffering",
-            json!({"id": "any", "disksize": 0, "iscustomized": true}),
-        ),
-        (
-            Thing::Template,
-            "t",
-            "template",
-            json!({"id": "t", "size": 2 * GIB_BYTES}),
-        ),
-        (
-            Thing::Template,
-            "iso",
-            "iso",
-            json!({"id": "iso", "size": 1}),
-        ),
-        (
-            NETWORK,
-            "new",
-            "network",
-            json!({"id": "new", "state": "Allocated",
-            "networkofferingid": "isolated", "service": service}),
-        ),
-        (
-            NETWORK,
-            "used",
-            "network",
-            json!({"id": "used", "state": "Implemented",
-            "networkofferingid": "isolated", "service": service}),
-        ),
-        (
-            NETWORK,
-            "tier",
-            "network",
-            json!({"id": "tier", "state": "Allocated", "vpcid": "v",
-            "networkofferingid": "tiers", "service": service}),
-        ),
-        (
-            VM,
-            "vm",
-            "virtualmachine",
-            json!({"id": "vm", "state": "Stopped", "cpunumber": 2,
-            "memory": 256, "cpuspeed": 100, "serviceofferingid": "custom",
-            "nic": [{"networkid": "new"}, {"networkid": "used"}]}),
-        ),
-        (
-            VM,
-            "runs",
-            "virtualmachine",
-            json!({"id": "runs", "state": "Running", "cpunumber": 1,
-            "memory": 512, "cpuspeed": 500, "serviceofferingid": "small",
-            "nic": [{"networkid": "used"}]}),
+        vm(
+            json!({"id": "runs", "state": "Running", "cpunumber": 1, "memory": 512,
+            "cpuspeed": 500, "serviceofferingid": "small", "nic": [{"networkid": "used"}]}),
         ),
         (
             VOLUME,
-            "vol",
             "volume",
             json!({"id": "vol", "size": 5 * GIB_BYTES, "zoneid": "z",
             "diskofferingid": "any", "type": "DATADISK"}),
         ),
         (
             SNAPSHOT,
-            "snap",
             "snapshot",
             json!({"id": "snap", "virtualsize": 3 * GIB_BYTES}),
         ),
         (
             Thing::RootVolumeOf,
-            "runs",
             "volume",
-            json!({"id": "r", "type": "ROOT", "size": 2 * GIB_BYTES}),
+            json!({"id": "r", "asked": "runs", "type": "ROOT",
+            "size": 2 * GIB_BYTES}),
         ),
-        (
-            Thing::NetworkOffering,
-            "isolated",
-            "networkoffering",
-            json!({"id": "isolated", "ispersistent": false, "service": service}),
-        ),
-        (
-            Thing::NetworkOffering,
-            "lasting",
-            "networkoffering",
-            json!({"id": "lasting", "ispersistent": true, "service": service}),
-        ),
-    ])
+    ]);
+    all.extend(offerings());
+    all
 }
 
 fn params(query: &str) -> ParamMap {
@@ -161,76 +119,59 @@ fn short(meters: &[Planned]) -> Vec<String> {
     all
 }
 
+fn deployed(query: &str) -> Vec<String> {
+    let base = "serviceofferingid=small&templateid=t&zoneid=z";
+    let plan = planned_of(PriceRule::Deploy, &format!("{base}{query}"));
+    short(&plan.unwrap().unwrap().after)
+}
+
 #[test]
 fn a_deployment_starts_every_meter_that_its_parameters_name() {
-    let base = "serviceofferingid=small&templateid=t&zoneid=z";
     for (query, expected) in [
         (
             "&networkids=used",
-            vec!["1 small 1x512", "13 isolated", "2 small 1x512", "6 2G"],
+            "1 small 1x512, 13 isolated, 2 small 1x512, 6 2G",
         ),
         (
             "&networkids=new",
-            vec![
-                "1 small 1x512",
-                "13 isolated",
-                "2 small 1x512",
-                "3 nat",
-                "30 isolated Implemented",
-                "6 2G",
-            ],
+            "1 small 1x512, 13 isolated, 2 small 1x512, 3 nat, 30 isolated Implemented, 6 2G",
         ),
         (
             "&networkids=tier,used",
-            vec![
-                "1 small 1x512",
-                "13 isolated",
-                "13 tiers",
-                "2 small 1x512",
-                "30 tiers Implemented",
-                "6 2G",
-            ],
-        ),
-        (
-            "&networkids=used&startvm=false",
-            vec!["2 small 1x512", "6 2G"],
-        ),
-        (
-            "&networkids=used&rootdisksize=3&diskofferingid=five",
-            vec![
-                "1 small 1x512",
-                "13 isolated",
-                "2 small 1x512",
-                "6 3G",
-                "6 five 5G",
-            ],
-        ),
-        (
-            "&startvm=false&rootdisksize=5&details[0].rootdisksize=9",
-            vec!["2 small 1x512", "6 9G"],
-        ),
-        (
-            "&startvm=false&overridediskofferingid=five",
-            vec!["2 small 1x512", "6 5G"],
-        ),
-        (
-            "&startvm=false&datadisksdetails[0].diskofferingid=five&datadisksdetails[1].diskofferingid=any\
-             &datadisksdetails[1].size=7",
-            vec!["2 small 1x512", "6 2G", "6 any 7G", "6 five 5G"],
+            "1 small 1x512, 13 isolated, 13 tiers, 2 small 1x512, 30 tiers Implemented, 6 2G",
         ),
         (
             "&iptonetworklist[0].networkid=used&iptonetworklist[0].ip=10.1.1.9",
-            vec!["1 small 1x512", "13 isolated", "2 small 1x512", "6 2G"],
+            "1 small 1x512, 13 isolated, 2 small 1x512, 6 2G",
+        ),
+        ("", "1 small 1x512, 13, 2 small 1x512, 3 nat, 6 2G"),
+    ] {
+        assert_eq!(deployed(query).join(", "), expected, "{query}");
+    }
+}
+
+#[test]
+fn a_deployment_starts_every_volume_that_its_parameters_name() {
+    for (query, expected) in [
+        ("", "2 small 1x512, 6 2G"),
+        ("&networkids=new", "2 small 1x512, 6 2G"),
+        (
+            "&rootdisksize=3&diskofferingid=five",
+            "2 small 1x512, 6 3G, 6 five 5G",
         ),
         (
-            "",
-            vec!["1 small 1x512", "13", "2 small 1x512", "3 nat", "6 2G"],
+            "&rootdisksize=5&details[0].rootdisksize=9",
+            "2 small 1x512, 6 9G",
+        ),
+        ("&overridediskofferingid=five", "2 small 1x512, 6 5G"),
+        (
+            "&datadisksdetails[0].diskofferingid=five&datadisksdetails[1].diskofferingid=any\
+             &datadisksdetails[1].size=7",
+            "2 small 1x512, 6 2G, 6 any 7G, 6 five 5G",
         ),
     ] {
-        let plan = planned_of(PriceRule::Deploy, &format!("{base}{query}"))
-            .unwrap()
-            .unwrap();
-        assert_eq!(short(&plan.after), expected, "{query}");
+        let stopped = format!("&startvm=false{query}");
+        assert_eq!(deployed(&stopped).join(", "), expected, "{query}");
     }
 }
 

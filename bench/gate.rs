@@ -1,0 +1,164 @@
+//! The gate against nginx, over one loopback backend, in one run: CPU per call and latency of a
+//! read call, as ratios. `cargo bench --bench gate`.
+//!
+//! Both proxies have one worker, pinned to one core; backend and load run on the other. CPU is the
+//! proxy's own, by the scheduler's count; that figure repeats, calls a second and latency move with
+//! the neighbours. Rounds of the two are interleaved.
+//!
+//! `BENCH_ROUNDS` (5), `BENCH_SECONDS` (3), `BENCH_GATE` (another gate's command line; `{config}`
+//! stands for the configuration that is written here).
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock and its settings"
+)]
+
+#[path = "gate/backend.rs"]
+mod backend;
+#[path = "gate/load.rs"]
+mod load;
+#[path = "measure.rs"]
+mod measure;
+#[path = "gate/proxies.rs"]
+mod proxies;
+
+use load::Figures;
+use proxies::Proxy;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+const CONNECTIONS: [usize; 3] = [16, 64, 256];
+
+fn main() -> Outcome<()> {
+    let pinned = proxies::pin(std::process::id(), 1);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(pinned))
+}
+
+async fn run(pinned: bool) -> Outcome<()> {
+    let rounds = measure::setting("BENCH_ROUNDS", 5);
+    let length = Duration::from_secs(measure::setting("BENCH_SECONDS", 3));
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("target")
+        .join(format!("bench-gate-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let backend = backend::start().await?;
+    let sides = [
+        Side {
+            name: "direct",
+            proxy: None,
+            address: backend,
+        },
+        side("nginx", proxies::nginx(&folder, backend)?),
+        side("gate", proxies::gate(&folder, backend)?),
+    ];
+    for side in &sides {
+        load::until_ready(side.address).await?;
+        if let Some(proxy) = &side.proxy {
+            proxies::pin(proxy.pid(), 0);
+        }
+    }
+    let kept = measured(&sides, rounds, length, pinned).await;
+    drop(sides);
+    std::fs::remove_dir_all(&folder)?;
+    let kept = kept?;
+    println!(
+        "{} rounds in {}",
+        kept.len(),
+        measure::keep("gate", &kept)?.display()
+    );
+    Ok(())
+}
+
+struct Side {
+    name: &'static str,
+    proxy: Option<Proxy>,
+    address: SocketAddr,
+}
+
+fn side(name: &'static str, proxy: Proxy) -> Side {
+    let address = proxy.address;
+    Side {
+        name,
+        proxy: Some(proxy),
+        address,
+    }
+}
+
+async fn measured(
+    sides: &[Side],
+    rounds: u64,
+    length: Duration,
+    pinned: bool,
+) -> Outcome<Vec<serde_json::Value>> {
+    let mut kept = Vec::new();
+    println!("read call; CPU µs/call of the proxy; pinned: {pinned}");
+    println!(
+        "{:>5} {:>8} {:>9} {:>12} {:>8} {:>8} {:>14}",
+        "open", "side", "calls/s", "CPU µs/call", "p50 ms", "p99 ms", "CPU ÷ nginx"
+    );
+    for open in CONNECTIONS {
+        let mut all: Vec<Vec<Figures>> = sides.iter().map(|_| Vec::new()).collect();
+        for round in 0..rounds {
+            for (side, figures) in sides.iter().zip(&mut all) {
+                load::drive(side.address, open, length / 8).await?;
+                let pid = side.proxy.as_ref().map(Proxy::pid);
+                let before = pid.map_or(0, measure::cpu_nanos);
+                let mut taken = load::drive(side.address, open, length).await?;
+                taken.cpu_nanos = pid.map_or(0, measure::cpu_nanos).saturating_sub(before);
+                kept.push(serde_json::json!({
+                    "bench": "gate", "call": "read", "side": side.name, "open": open,
+                    "round": round, "calls": taken.calls, "micros": taken.micros,
+                    "cpu_nanos": taken.cpu_nanos, "p50_micros": taken.p50,
+                    "p99_micros": taken.p99, "pinned": pinned,
+                }));
+                figures.push(taken);
+            }
+        }
+        print_medians(open, sides, &all);
+    }
+    Ok(kept)
+}
+
+fn print_medians(open: usize, sides: &[Side], all: &[Vec<Figures>]) {
+    let cpu = |figures: &[Figures]| {
+        measure::median(
+            figures
+                .iter()
+                .map(|it| it.cpu_nanos / it.calls.max(1))
+                .collect(),
+        )
+    };
+    let nginx = sides
+        .iter()
+        .position(|side| side.name == "nginx")
+        .map_or(0, |at| cpu(&all[at]));
+    for (side, figures) in sides.iter().zip(all) {
+        let of =
+            |figure: fn(&Figures) -> u64| measure::median(figures.iter().map(figure).collect());
+        println!(
+            "{open:>5} {:>8} {:>9} {:>12} {:>8} {:>8} {:>14}",
+            side.name,
+            of(|it| it.calls * 1_000_000 / it.micros.max(1)),
+            measure::thousandths(cpu(figures)),
+            measure::thousandths(of(|it| it.p50)),
+            measure::thousandths(of(|it| it.p99)),
+            if side.proxy.is_some() {
+                ratio(cpu(figures), nginx)
+            } else {
+                String::new()
+            },
+        );
+    }
+}
+
+/// `left ÷ right` in thousandths.
+fn ratio(left: u64, right: u64) -> String {
+    let share = left.saturating_mul(1_000).checked_div(right);
+    share.map_or_else(|| "–".to_owned(), measure::thousandths)
+}

@@ -1,0 +1,129 @@
+//! The load: so many open connections, each with one call under way at a time.
+
+use crate::Outcome;
+use crate::measure::per_mille;
+use faregate::cloudstack::query::ParamMap;
+use faregate::cloudstack::signature;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// What one round came to.
+pub struct Figures {
+    pub calls: u64,
+    pub micros: u64,
+    pub cpu_nanos: u64,
+    pub p50: u64,
+    pub p99: u64,
+}
+
+/// Drives one address for so long, and counts what was answered.
+pub async fn drive(address: SocketAddr, open: usize, length: Duration) -> Outcome<Figures> {
+    let start = Instant::now();
+    let until = start + length;
+    let callers: Vec<_> = (0..open)
+        .map(|_| tokio::spawn(async move { caller(address, until).await }))
+        .collect();
+    let mut latencies = Vec::new();
+    for caller in callers {
+        latencies.extend(caller.await??);
+    }
+    let micros = u64::try_from(start.elapsed().as_micros())?;
+    latencies.sort_unstable();
+    Ok(Figures {
+        calls: u64::try_from(latencies.len())?,
+        micros,
+        cpu_nanos: 0,
+        p50: per_mille(&latencies, 500),
+        p99: per_mille(&latencies, 990),
+    })
+}
+
+/// Waits until the address answers a call as the backend would.
+pub async fn until_ready(address: SocketAddr) -> Outcome<()> {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        match caller(address, Instant::now()).await {
+            Ok(_) => return Ok(()),
+            Err(fault) if Instant::now() > patience => {
+                return Err(format!("{address} does not answer: {fault}").into());
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// One connection: at least one call, then calls until the time is over.
+async fn caller(address: SocketAddr, until: Instant) -> std::io::Result<Vec<u64>> {
+    let request = request();
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut answer = Vec::with_capacity(16 * 1024);
+    let mut latencies = Vec::new();
+    loop {
+        let asked = Instant::now();
+        stream.write_all(&request).await?;
+        read_answer(&mut stream, &mut answer).await?;
+        let now = Instant::now();
+        let micros = now.duration_since(asked).as_micros();
+        latencies.push(u64::try_from(micros).unwrap_or(u64::MAX));
+        if now >= until {
+            return Ok(latencies);
+        }
+    }
+}
+
+/// Reads one answer whole; anything but 200 ends the bench.
+async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::Result<()> {
+    let odd = |what: &str| std::io::Error::other(what.to_owned());
+    answer.clear();
+    loop {
+        if let Some(end) = answer.windows(4).position(|it| it == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+            if !head.starts_with("http/1.1 200") {
+                return Err(odd(head.lines().next().unwrap_or("no status")));
+            }
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:"));
+            let length = length.and_then(|text| text.trim().parse::<usize>().ok());
+            let length = length.ok_or_else(|| odd("an answer without its length"))?;
+            while answer.len() < end + 4 + length {
+                if stream.read_buf(answer).await? == 0 {
+                    return Err(odd("the connection was closed in an answer"));
+                }
+            }
+            return Ok(());
+        }
+        if stream.read_buf(answer).await? == 0 {
+            return Err(odd("the connection was closed without an answer"));
+        }
+    }
+}
+
+/// A signed read call, as a client sends it.
+fn request() -> Vec<u8> {
+    let mut map = ParamMap::default();
+    let parts = [
+        ("command", "listVirtualMachines"),
+        ("listall", "true"),
+        ("pagesize", "100"),
+        ("page", "1"),
+        ("response", "json"),
+        (
+            "apiKey",
+            "LIN6rqXuaJwMPfGYFh13qDwYz5VNNz1J2J6qIOWcd3oLQOq0WtD4CwRundBL6rzXToa3lQOC",
+        ),
+        ("signatureVersion", "3"),
+        ("expires", "2099-01-01T00:00:00+0000"),
+    ];
+    for (name, value) in parts {
+        map.insert(name, value);
+    }
+    let signature = signature::sign(&map, b"a-secret-of-the-bench");
+    map.insert("signature", &signature);
+    let query = map.to_wire();
+    format!("GET /client/api?{query} HTTP/1.1\r\nHost: cloud.example.com\r\nAccept: */*\r\n\r\n")
+        .into_bytes()
+}
