@@ -59,7 +59,8 @@ impl Stage {
             ("userapikey", world.ann.api_key.as_str()),
         ];
         let user = world.ok(&world.admin, &asked).await;
-        let recorded = std::fs::read_to_string(format!("{FOLDER}../cloudstack/users.json")).unwrap();
+        let recorded =
+            std::fs::read_to_string(format!("{FOLDER}../cloudstack/users.json")).unwrap();
         let recorded: Value = serde_json::from_str(&recorded).unwrap();
         let users = recorded["users"].as_object().unwrap();
         let keys = users.iter().filter_map(|(name, user)| {
