@@ -1,9 +1,11 @@
 //! Edge: what operators see and do: the page's source, and money that comes in by hand.
 
+use super::page::FromBooks;
 use super::wiring::Product;
 use crate::ledger::Command;
 use crate::ledger::command::TopUp;
 use crate::ledger::records::Purse;
+use crate::ops::dashboard;
 use crate::store::Work;
 use crate::terms::ids::PayerId;
 use crate::terms::money::Micros;
@@ -22,7 +24,8 @@ pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch
         .route("/top-ups", post(top_up))
         .route("/clock/resume", post(resume))
         .route("/accrued-through", get(accrued_through))
-        .with_state(product);
+        .with_state(product.clone())
+        .merge(dashboard::router(Arc::new(FromBooks(product))));
     let stopped = async move {
         let _ = stop.changed().await;
     };

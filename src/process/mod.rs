@@ -1,6 +1,7 @@
 //! Edge: roles, wiring, signals, drain: the only place that knows all the others.
 
 pub mod months;
+pub mod page;
 pub mod payers;
 pub mod console;
 pub mod serve;
