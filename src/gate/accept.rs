@@ -27,15 +27,16 @@ const BODY_SECONDS_MAX: Duration = Duration::from_secs(60);
 /// How long open calls may go on after a stop was asked for.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
-/// A listener on an address that several cores share.
+/// A listener on an address, which several cores may share; one that is not shared is refused
+/// where anybody else listens there already.
 ///
 /// # Errors
 /// What the system says where the address cannot be listened on.
-pub fn listener(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+pub fn listener(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(4_096)?;

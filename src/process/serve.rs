@@ -75,11 +75,12 @@ impl Node {
 fn listeners(config: &Config) -> anyhow::Result<Vec<std::net::TcpListener>> {
     let wanted = config.listen.gate;
     let refused = || format!("{wanted} cannot be listened on");
-    let first = accept::listener(wanted).with_context(refused)?;
+    let shared = config.listen.threads > 1;
+    let first = accept::listener(wanted, shared).with_context(refused)?;
     let address = first.local_addr()?;
     let mut listeners = vec![first];
     for _ in 1..config.listen.threads {
-        listeners.push(accept::listener(address).with_context(refused)?);
+        listeners.push(accept::listener(address, shared).with_context(refused)?);
     }
     Ok(listeners)
 }

@@ -14,17 +14,20 @@ const PID_FILE: &str = "sandbox/sandbox.pid";
 /// The port that a first demo takes where it is free.
 const USUAL_PORT: u16 = 8181;
 
-/// Starts the sandbox and waits until it listens.
+/// Starts the sandbox, on the port of the last start where it is free, and waits until it listens.
 pub async fn start(folder: &Folder, state: &mut DemoState) -> anyhow::Result<Child> {
     let wanted = if state.sandbox_port == 0 {
         USUAL_PORT
     } else {
         state.sandbox_port
     };
-    let free = tokio::net::TcpListener::bind(("127.0.0.1", wanted))
-        .await
-        .is_ok();
-    let port = if free { wanted } else { 0 };
+    match start_on(folder, state, wanted).await {
+        Ok(child) => Ok(child),
+        Err(_) => start_on(folder, state, 0).await,
+    }
+}
+
+async fn start_on(folder: &Folder, state: &mut DemoState, port: u16) -> anyhow::Result<Child> {
     let program = std::env::current_exe().context("this program's own path is not known")?;
     let mut child = Command::new(program)
         .arg("sandbox")

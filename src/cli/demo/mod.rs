@@ -91,12 +91,8 @@ async fn serve(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
     if state.customers.is_empty() {
         first_start(&folder, &mut state, &clock).await?;
     }
-    choose_ports(&mut state).await;
     let reader = std::fs::read_to_string(folder.file("reader.key"))?;
-    policies::write_config(&folder, &state, reader.trim())?;
-    let config =
-        config::load(&folder.file("faregate.toml")).map_err(|faults| wiring::as_error(&faults))?;
-    let node = Node::start(config).await?;
+    let node = node(&folder, &mut state, reader.trim()).await?;
     state.gate_port = node.gate.port();
     state.ops_port = node.ops.port();
     policies::write_config(&folder, &state, reader.trim())?;
@@ -134,16 +130,22 @@ async fn first_start(folder: &Folder, state: &mut DemoState, clock: &Clock) -> a
     folder.save(state)
 }
 
-/// The ports of the last start where they are free, else free ones.
-async fn choose_ports(state: &mut DemoState) {
-    let wanted = [(&mut state.gate_port, 8180), (&mut state.ops_port, 9180)];
-    for (port, usual) in wanted {
-        let port_wanted = if *port == 0 { usual } else { *port };
-        let address = SocketAddr::from(([127, 0, 0, 1], port_wanted));
-        *port = match tokio::net::TcpListener::bind(address).await {
-            Ok(_) => port_wanted,
-            Err(_) => 0,
-        };
+/// Starts the gate on the ports of the last start where they are free, else on free ones.
+async fn node(folder: &Folder, state: &mut DemoState, reader: &str) -> anyhow::Result<Node> {
+    if state.gate_port == 0 {
+        (state.gate_port, state.ops_port) = (8180, 9180);
+    }
+    policies::write_config(folder, state, reader)?;
+    let read =
+        || config::load(&folder.file("faregate.toml")).map_err(|faults| wiring::as_error(&faults));
+    let usual = Node::start(read()?).await;
+    match usual {
+        Err(fault) if format!("{fault:#}").contains("cannot be listened on") => {
+            (state.gate_port, state.ops_port) = (0, 0);
+            policies::write_config(folder, state, reader)?;
+            Node::start(read()?).await
+        }
+        other => other,
     }
 }
 
