@@ -52,13 +52,28 @@ fn faults(cloud: &Cloud) -> Vec<RecordFault> {
 
 fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
     let sees = scope(cloud, call)?;
-    let rows = records(&cloud.usage, &windows(cloud, call.moment.now));
-    let rows = spoilt(&rows, &faults(cloud));
+    let faults = faults(cloud);
+    let mut windows = windows(cloud, call.moment.now);
+    if faults.is_empty() {
+        // Places of spoilt records are counted over all windows; else those asked for will do.
+        let (first, last) = (day(call, "startdate"), day(call, "enddate"));
+        windows.retain(|window| {
+            let near = 48 * HOUR;
+            first.is_none_or(|first| window.end >= first.plus(-near))
+                && last.is_none_or(|last| window.start <= last.plus(near))
+        });
+    }
+    let rows = spoilt(&records(&cloud.usage, &windows), &faults);
     let param = |name: &str| call.text(name).map(str::to_owned);
     let inside = answer::list_usage_records(&rows, &param, &*sees, &Known(cloud));
     let inside = inside
         .map_err(|refusal| refused(refusal.code.into(), refusal.cs_code.into(), refusal.text))?;
     Ok(Reply::Now(inside))
+}
+
+/// The day of a date parameter, roughly: its zone is left aside.
+fn day(call: &Call<'_>, name: &str) -> Option<Timestamp> {
+    time::parse(&format!("{}T00:00:00+0000", call.text(name)?.get(..10)?))
 }
 
 type Sees<'c> = Box<dyn Fn(&UsageRow) -> bool + 'c>;
