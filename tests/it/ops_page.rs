@@ -16,6 +16,7 @@ use faregate::terms::time::{SECOND, Timestamp};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 
@@ -255,6 +256,44 @@ async fn a_scraper_finds_the_same_figures() {
         .lines()
         .filter(|line| !line.starts_with("# ") && !line.starts_with("faregate_"));
     assert_eq!(forged.count(), 0);
+}
+
+/// Counts how often it is read.
+struct Counted(Arc<AtomicUsize>);
+
+impl OpsSource for Counted {
+    fn live(&self) -> Answering<'_, LiveView> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async {
+            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+            empty()
+        })
+    }
+
+    fn meters(&self, page: usize, search: &str) -> Answering<'_, MetersPage> {
+        Box::pin(std::future::ready(MetersPage::of(&[], page, search)))
+    }
+
+    fn documents(&self) -> Answering<'_, Vec<DocumentRow>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn document(&self, _: &str, _: &str) -> Answering<'_, Option<(String, Vec<u8>)>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+#[tokio::test]
+async fn many_who_look_at_once_cost_the_books_one_reading() {
+    let readings = Arc::new(AtomicUsize::new(0));
+    let served = Served::over(Counted(readings.clone())).await;
+    let looks = (0..20).map(|_| served.get("/live.json"));
+    let answers = futures_util::future::join_all(looks).await;
+    assert!(answers.iter().all(|(status, ..)| *status == 200));
+    assert_eq!(readings.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(std::time::Duration::from_millis(1_600)).await;
+    served.get("/live.json").await;
+    assert_eq!(readings.load(Ordering::SeqCst), 2);
 }
 
 /// Figures that move with the clock, as a product's do.

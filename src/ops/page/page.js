@@ -26,6 +26,10 @@ function el(tag, attributes, ...children) {
 /** A name that a tenant chose: kept apart from the text around it, cut after two lines. */
 const named = (text, kind = "name") => el("bdi", { class: kind, title: text }, text);
 
+/** A word of the program as words: "RunningVm", "running-vm" and "running_vm" are "running VM". */
+const spoken = (word) => word.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[_-]/g, " ").toLowerCase()
+  .replace(/\b(vm|ip|vpn|vpc|iso|nic)\b/g, (short) => short.toUpperCase());
+
 /** "1234.560000" as ["1 234.56", "0000" without its zeros]. */
 function parts(amount, digits) {
   const [whole, fraction = ""] = String(amount).split(".");
@@ -192,10 +196,10 @@ function holdRow(hold) {
 }
 
 function differenceRow(difference) {
-  const why = [difference.class, difference.cause].filter(Boolean).map((text) => text.replace(/_/g, " ")).join(": ");
+  const why = [difference.class, difference.cause].filter(Boolean).map(spoken).join(": ");
   return el("tr", {},
     cell({ class: "full" }, named(difference.name || difference.resource),
-      el("span", { class: "under" }, difference.kind, " ", named(difference.resource, "mono"))),
+      el("span", { class: "under" }, spoken(difference.kind), " ", named(difference.resource, "mono"))),
     cell({ class: "full" }, why, difference.worth ? el("span", { class: "under" }, `worth ${difference.worth}`) : null),
     cell({ class: "n", label: "metered" }, span(difference.metered)),
     cell({ class: "n r", label: "reported" }, span(difference.reported)));
@@ -204,7 +208,7 @@ function differenceRow(difference) {
 function meterRow(meter) {
   return el("tr", {},
     cell({ class: "full" }, named(meter.name || meter.resource), named(meter.resource, "under mono")),
-    cell({ class: "nowrap" }, meter.kind, meter.offering ? named(meter.offering, "under") : null),
+    cell({ class: "nowrap" }, spoken(meter.kind), meter.offering ? named(meter.offering, "under") : null),
     cell({ class: "r" }, named(meter.owner), meter.domain ? named(meter.domain, "under") : null),
     cell({}, named(meter.payer || "nobody", "name dim")),
     cell({ class: "n r", label: "an hour" }, money(meter.per_hour, meter.currency)),
@@ -216,7 +220,7 @@ function documentRow(paper) {
   const [first, ...others] = paper.formats;
   const more = others.flatMap((format) => [" ", link(format, format.toUpperCase())]);
   return el("tr", {},
-    cell({}, first ? link(first, paper.number) : paper.number, el("span", { class: "under" }, paper.kind.replace("-", " "), ...more)),
+    cell({}, first ? link(first, paper.number) : paper.number, el("span", { class: "under" }, spoken(paper.kind), ...more)),
     cell({ class: "r" }, named(paper.payer)),
     cell({ class: "n" }, money(paper.total, paper.currency), el("span", { class: "under" }, paper.currency)),
     cell({ class: "nowrap r" }, day(paper.at)));
