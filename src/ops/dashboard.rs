@@ -26,6 +26,8 @@ const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
+/// How old a reading is, in milliseconds.
+const AGE: HeaderName = HeaderName::from_static("x-age-ms");
 /// What the page may load and do.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
@@ -123,7 +125,11 @@ async fn script() -> Response {
 }
 
 async fn live(State(source): State<Source>) -> Response {
-    json(source.live().await.as_ref())
+    let (view, age) = source.live().await;
+    let mut response = json(view.as_ref());
+    let age = HeaderValue::from(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+    response.headers_mut().insert(AGE, age);
+    response
 }
 
 /// Which meters are asked for. What is no page number is page 1.
@@ -163,7 +169,7 @@ async fn document(State(source): State<Source>, Path(file): Path<String>) -> Res
 /// The figures, or why there are none in time.
 async fn looked_at(source: &Source) -> Result<Arc<LiveView>, String> {
     let view = tokio::time::timeout(HEALTH_PATIENCE, source.live()).await;
-    let view = view.map_err(|_| "the books did not answer within 5 s".to_owned())?;
+    let (view, _) = view.map_err(|_| "the books did not answer within 5 s".to_owned())?;
     match view.fault.clone() {
         Some(fault) => Err(fault),
         None => Ok(view),

@@ -21,7 +21,14 @@ pub struct Kept {
     /// Who answers.
     pub source: Arc<dyn OpsSource>,
     clock: Clock,
-    last: Mutex<Option<(Instant, Arc<LiveView>)>>,
+    last: Mutex<Option<Reading>>,
+}
+
+/// One reading.
+struct Reading {
+    view: Arc<LiveView>,
+    at: Instant,
+    fresh: Duration,
 }
 
 impl Kept {
@@ -35,20 +42,26 @@ impl Kept {
         }
     }
 
-    /// The last reading while it is fresh, else a new one; who asks meanwhile waits for it.
-    pub async fn live(&self) -> Arc<LiveView> {
+    /// The last reading while it is fresh, else a new one, and how old it is; who asks while it
+    /// is taken waits for it.
+    pub async fn live(&self) -> (Arc<LiveView>, Duration) {
         let mut last = self.last.lock().await;
         let started = self.clock.monotonic();
-        if let Some((until, view)) = last.as_ref()
-            && started < *until
-        {
-            return view.clone();
+        if let Some(reading) = last.as_ref() {
+            let age = started.saturating_duration_since(reading.at);
+            if age < reading.fresh {
+                return (reading.view.clone(), age);
+            }
         }
         let view = Arc::new(self.source.live().await);
-        let ended = self.clock.monotonic();
-        let took = ended.saturating_duration_since(started);
+        let at = self.clock.monotonic();
+        let took = at.saturating_duration_since(started);
         let fresh = took.saturating_mul(3).clamp(FRESH, FRESH_MAX);
-        *last = Some((ended.checked_add(fresh).unwrap_or(ended), view.clone()));
-        view
+        *last = Some(Reading {
+            view: view.clone(),
+            at,
+            fresh,
+        });
+        (view, Duration::ZERO)
     }
 }
