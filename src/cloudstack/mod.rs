@@ -7,7 +7,6 @@ pub mod usage_type;
 pub mod query;
 pub mod signature;
 pub mod envelope;
-pub mod length;
 pub mod async_job;
 pub mod command;
 pub mod time;

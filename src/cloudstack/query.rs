@@ -26,9 +26,6 @@ pub enum ParseFault {
     /// C3: a percent escape that is none, or bytes that are not UTF-8.
     #[error("parameter `{0}` is not percent-encoded UTF-8")]
     BadEncoding(String),
-    /// C3: a value longer than CloudStack's schema allows.
-    #[error("parameter `{0}` takes at most {1} characters; send a shorter value")]
-    TooLong(String, usize),
     /// C4: two names that are one for CloudStack.
     #[error("parameter `{0}` stands there twice; send it once")]
     Repeated(String),
@@ -254,6 +251,12 @@ fn is_name(name: &str) -> bool {
 #[must_use]
 pub fn is_refused_character(c: char) -> bool {
     c.is_control() && c != '\n' && c != '\r'
+}
+
+/// Characters as CloudStack counts them against its schema: Java's, UTF-16 units.
+#[must_use]
+pub fn characters(value: &str) -> usize {
+    value.encode_utf16().count()
 }
 
 /// Strict percent-decoding with `+` as a space, strict UTF-8.

@@ -4,7 +4,7 @@
 
 use super::refusal::Refusal;
 use crate::cloudstack::command::{Class, Command, CommandTable, Known};
-use crate::cloudstack::query::ParamMap;
+use crate::cloudstack::query::{ParamMap, characters};
 use crate::terms::limits;
 
 /// What a call is.
@@ -28,8 +28,9 @@ pub fn standing(table: &CommandTable, params: &ParamMap) -> Result<Standing, Ref
         let schema = table.param(name, base_name(lower));
         let most = schema.map_or(0, |schema| schema.bytes_max);
         let most = most.max(limits::VALUE_BYTES_MAX);
-        if param.value.len() > most {
-            let what = format!("is over {most} bytes; send less");
+        let is_short = schema.is_some() && characters(&param.value) <= most;
+        if param.value.len() > most && !is_short {
+            let what = format!("is over {most} characters; send less");
             let name = param.name.clone();
             return Err(Refusal::Parameter { name, what });
         }

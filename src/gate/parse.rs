@@ -2,7 +2,6 @@
 
 use super::refusal::Refusal;
 use crate::cloudstack::envelope::Format;
-use crate::cloudstack::length;
 use crate::cloudstack::query::ParamMap;
 use crate::terms::limits;
 
@@ -112,7 +111,6 @@ pub fn request(raw: &RawRequest<'_>) -> Result<Routed, Refusal> {
     };
     check_body(method, raw)?;
     let params = ParamMap::parse(query.unwrap_or_default(), raw.body).map_err(Refusal::Params)?;
-    length::check(&params).map_err(Refusal::Params)?;
     let signed = params.get("signature").is_some() || params.get("apikey").is_some();
     let cookies = if signed {
         None

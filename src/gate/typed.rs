@@ -6,8 +6,7 @@
 
 use super::refusal::Refusal;
 use crate::cloudstack::command::{CommandTable, ParamKind, ParamSchema};
-use crate::cloudstack::length;
-use crate::cloudstack::query::{ParamMap, is_refused_character};
+use crate::cloudstack::query::{ParamMap, characters, is_refused_character};
 use crate::terms::limits;
 
 /// Names that every command takes, beside its own.
@@ -58,13 +57,9 @@ pub fn parameters(command: &str, table: &CommandTable, map: &mut ParamMap) -> Re
 }
 
 fn check_text(name: &str, value: &str, schema: ParamSchema) -> Result<(), Refusal> {
-    let max = schema.bytes_max.max(limits::VALUE_BYTES_MAX);
-    let fits = match schema.kind {
-        ParamKind::List => length::items_fit(value, max),
-        _ => length::fits(value, max),
-    };
-    if !fits {
-        return Err(refused(name, &format!("is over {max} characters")));
+    let most = schema.bytes_max.max(limits::VALUE_BYTES_MAX);
+    if value.len() > most && characters(value) > most {
+        return Err(refused(name, &format!("is over {most} characters")));
     }
     if value.chars().any(is_refused_character) {
         return Err(refused(name, "holds a control character"));

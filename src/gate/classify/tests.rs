@@ -18,6 +18,18 @@ fn a_value_is_as_long_as_its_schema_says_and_255_bytes_where_it_says_nothing() {
             true,
         ),
         (
+            format!("command=deployVirtualMachine&name={}", "東".repeat(255)),
+            true,
+        ),
+        (
+            format!("command=deployVirtualMachine&name={}", "東".repeat(256)),
+            false,
+        ),
+        (
+            format!("command=deployVirtualMachine&nothing={}", "東".repeat(86)),
+            false,
+        ),
+        (
             format!("command=updateTemplate&{}", of("displaytext", 4_096)),
             true,
         ),

@@ -52,8 +52,6 @@ fn rule(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> St
 #[test]
 fn a_query_that_can_be_read_in_two_ways_is_refused_by_its_rule() {
     let long_name = format!("{}=1", "n".repeat(256));
-    let long_value = format!("command=listZones&keyword={}", "v".repeat(256));
-    let long_list = format!("command=listVirtualMachines&ids={}", ["x"; 400].join(","));
     let many: String = (0..1_001).map(|n| format!("p{n}=1&")).collect();
     let most: String = (0..1_000).map(|n| format!("p{n}=1&")).collect();
     for (query, expected) in [
@@ -75,8 +73,6 @@ fn a_query_that_can_be_read_in_two_ways_is_refused_by_its_rule() {
         ("command=listZones&uuid=1", "431 C5"),
         ("command=listZones&cmdEventType=X", "431 C5"),
         (long_name.as_str(), "431 C3"),
-        (long_value.as_str(), "431 C3"),
-        (long_list.as_str(), "forward"),
         (many.as_str(), "431 C2"),
         (most.as_str(), "forward"),
     ] {
