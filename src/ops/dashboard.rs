@@ -3,6 +3,7 @@
 //! The page is three embedded files; the browser may load nothing else and run nothing that
 //! stands in the markup. No answer allows another origin to read it.
 
+use super::kept::Kept;
 use super::metrics;
 use super::source::OpsSource;
 use super::views::LiveView;
@@ -25,6 +26,8 @@ const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
+/// How old a reading is, in milliseconds.
+const AGE: HeaderName = HeaderName::from_static("x-age-ms");
 /// What the page may load and do.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
@@ -36,7 +39,7 @@ const SEARCH_MAX: usize = 100;
 /// The books must answer within this for the node to count as healthy.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
 
-type Source = Arc<dyn OpsSource>;
+type Source = Arc<Kept>;
 
 /// The page over a source.
 pub fn router(source: Arc<dyn OpsSource>) -> Router {
@@ -51,7 +54,7 @@ pub fn router(source: Arc<dyn OpsSource>) -> Router {
         .route("/invoices/{file}", get(document))
         .route("/healthz", get(health))
         .route("/metrics", get(scrape))
-        .with_state(source)
+        .with_state(Arc::new(Kept::new(source)))
 }
 
 /// Serves a router until told to stop; open answers end first.
@@ -122,7 +125,11 @@ async fn script() -> Response {
 }
 
 async fn live(State(source): State<Source>) -> Response {
-    json(&source.live().await)
+    let (view, age) = source.live().await;
+    let mut response = json(view.as_ref());
+    let age = HeaderValue::from(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+    response.headers_mut().insert(AGE, age);
+    response
 }
 
 /// Which meters are asked for. What is no page number is page 1.
@@ -137,16 +144,16 @@ struct Wanted {
 async fn meters(State(source): State<Source>, Query(wanted): Query<Wanted>) -> Response {
     let page = wanted.page.parse().unwrap_or(1);
     let search: String = wanted.search.chars().take(SEARCH_MAX).collect();
-    json(&source.meters(page, &search).await)
+    json(&source.source.meters(page, &search).await)
 }
 
 async fn documents(State(source): State<Source>) -> Response {
-    json(&source.documents().await)
+    json(&source.source.documents().await)
 }
 
 async fn document(State(source): State<Source>, Path(file): Path<String>) -> Response {
     let found = match file.rsplit_once('.') {
-        Some((number, format)) => source.document(number, format).await,
+        Some((number, format)) => source.source.document(number, format).await,
         None => None,
     };
     match found {
@@ -160,9 +167,9 @@ async fn document(State(source): State<Source>, Path(file): Path<String>) -> Res
 }
 
 /// The figures, or why there are none in time.
-async fn looked_at(source: &Source) -> Result<LiveView, String> {
+async fn looked_at(source: &Source) -> Result<Arc<LiveView>, String> {
     let view = tokio::time::timeout(HEALTH_PATIENCE, source.live()).await;
-    let view = view.map_err(|_| "the books did not answer within 5 s".to_owned())?;
+    let (view, _) = view.map_err(|_| "the books did not answer within 5 s".to_owned())?;
     match view.fault.clone() {
         Some(fault) => Err(fault),
         None => Ok(view),
@@ -184,9 +191,11 @@ async fn health(State(source): State<Source>) -> Response {
 }
 
 async fn scrape(State(source): State<Source>) -> Response {
-    let view = looked_at(&source).await.unwrap_or_else(|why| LiveView {
-        fault: Some(why),
-        ..LiveView::default()
+    let view = looked_at(&source).await.unwrap_or_else(|why| {
+        Arc::new(LiveView {
+            fault: Some(why),
+            ..LiveView::default()
+        })
     });
     text(
         StatusCode::OK,

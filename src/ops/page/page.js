@@ -26,6 +26,10 @@ function el(tag, attributes, ...children) {
 /** A name that a tenant chose: kept apart from the text around it, cut after two lines. */
 const named = (text, kind = "name") => el("bdi", { class: kind, title: text }, text);
 
+/** A word of the program as words: "RunningVm", "running-vm" and "running_vm" are "running VM". */
+const spoken = (word) => word.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[_-]/g, " ").toLowerCase()
+  .replace(/\b(vm|ip|vpn|vpc|iso|nic)\b/g, (short) => short.toUpperCase());
+
 /** "1234.560000" as ["1 234.56", "0000" without its zeros]. */
 function parts(amount, digits) {
   const [whole, fraction = ""] = String(amount).split(".");
@@ -122,12 +126,13 @@ function payerRow(payer) {
     return part;
   });
   const fill = el("div", { class: "fill" });
-  fill.style.width = `${fullness(payer.empty_in)}%`;
+  fill.style.width = payer.state === "parked" ? "0" : `${fullness(payer.empty_in)}%`;
   const open = payer.state === "open";
   const fourth = !isNothing(payer.credit_line) ? purse("credit line", payer.credit_line, payer.currency)
     : !isNothing(payer.gift) ? purse("gift credit", payer.gift, payer.currency)
       : purse("spent this month", payer.spent, payer.currency);
-  const clock = payer.empty_in === null ? el("b", { class: "dim" }, isNothing(payer.per_hour) ? "nothing burns" : "\u2014")
+  const parked = payer.state === "parked";
+  const clock = parked ? el("b", { class: "dim" }, "not computed") : payer.empty_in === null ? el("b", { class: "dim" }, isNothing(payer.per_hour) ? "nothing burns" : "\u2014")
     : el("b", {}, runout(payer.empty_in));
   return el("article", { class: "payer" },
     el("div", { class: "who" }, named(payer.name || payer.id),
@@ -137,17 +142,23 @@ function payerRow(payer) {
       el("dl", { class: "purses" }, purse("available", payer.available, payer.currency),
         purse("held", payer.held, payer.currency), purse("accrued", payer.accrued, payer.currency), fourth),
       el("div", { class: "stack", role: "img", "aria-label": "available, held and accrued in proportion" }, bar)),
-    el("div", { class: "burns" }, el("b", {}, money(payer.per_hour, payer.currency)),
+    el("div", { class: "burns" }, el("b", {}, parked ? "\u2014" : money(payer.per_hour, payer.currency)),
       el("span", { class: "dim small" }, `${payer.currency} an hour · ${payer.meters} meter${payer.meters === 1 ? "" : "s"}`)),
-    el("div", { class: `runout ${urgency(payer.empty_in)}` }, clock, el("div", { class: "track" }, fill)),
+    el("div", { class: `runout ${parked ? "" : urgency(payer.empty_in)}` }, clock, el("div", { class: "track" }, fill)),
     open ? null : el("p", { class: "why no" }, el("bdi", {}, payer.why)),
     notices(payer));
 }
 
+/** "notice-86400s" is the notice of the last day; the end of the money weighs most. */
+const stepSeconds = (step) => { const found = /^notice-(\d+)s$/.exec(step); return found ? Number(found[1]) : null; };
+const stepRank = (step) => stepSeconds(step) === null ? (/stop/.test(step) ? -2 : -1) : stepSeconds(step);
+const stepName = (step) => stepSeconds(step) === null ? spoken(step) : `last ${stepSeconds(step) / 3600} h`;
+
 function notices(payer) {
   if (!payer.notices.length) return null;
-  const line = (notice) => [el("b", {}, notice.step), ` ${minute(notice.at)} \u2014 `, el("bdi", {}, notice.text)];
-  const [last, ...earlier] = payer.notices;
+  const line = (notice) => [el("b", {}, stepName(notice.step)), ` ${minute(notice.at)} \u2014 `, el("bdi", {}, notice.text)];
+  const told = [...payer.notices].sort((a, b) => b.at.localeCompare(a.at) || stepRank(a.step) - stepRank(b.step));
+  const [last, ...earlier] = told;
   if (!earlier.length) return el("p", { class: "notice" }, "Notice ", ...line(last));
   return el("details", { class: "notice", open: opened.has(payer.id) ? "" : null, "data-payer": payer.id },
     el("summary", {}, "Notice ", ...line(last), ` (+${earlier.length})`), earlier.map((notice) => el("p", {}, ...line(notice))));
@@ -161,11 +172,12 @@ document.addEventListener("toggle", (event) => {
 // ---- tables -----------------------------------------------------------------------------------
 
 function scopeRow(scope, most) {
+  const inside = scope.domain && scope.kind !== "domain";
   const share = el("span", { class: "share" });
   share.style.width = `${Math.round(100 * number(scope.per_hour) / most)}%`;
   return el("tr", {},
     cell({ class: "full" }, named(scope.name), el("span", { class: "under" }, el("span", { class: "tag" }, scope.kind),
-      scope.domain ? " in " : null, scope.domain ? named(scope.domain, "") : null)),
+      inside ? " in " : null, inside ? named(scope.domain, "") : null)),
     cell({}, named(scope.payers.join(", ") || "nobody", "name dim")),
     cell({ class: "n r", label: "month" }, money(scope.spent, scope.currency)),
     cell({ class: "n", label: "an hour" }, money(scope.per_hour, scope.currency), share),
@@ -192,10 +204,10 @@ function holdRow(hold) {
 }
 
 function differenceRow(difference) {
-  const why = [difference.class, difference.cause].filter(Boolean).map((text) => text.replace(/_/g, " ")).join(": ");
+  const why = [difference.class, difference.cause].filter(Boolean).map(spoken).join(": ");
   return el("tr", {},
     cell({ class: "full" }, named(difference.name || difference.resource),
-      el("span", { class: "under" }, difference.kind, " ", named(difference.resource, "mono"))),
+      el("span", { class: "under" }, spoken(difference.kind), " ", named(difference.resource, "mono"))),
     cell({ class: "full" }, why, difference.worth ? el("span", { class: "under" }, `worth ${difference.worth}`) : null),
     cell({ class: "n", label: "metered" }, span(difference.metered)),
     cell({ class: "n r", label: "reported" }, span(difference.reported)));
@@ -204,7 +216,7 @@ function differenceRow(difference) {
 function meterRow(meter) {
   return el("tr", {},
     cell({ class: "full" }, named(meter.name || meter.resource), named(meter.resource, "under mono")),
-    cell({ class: "nowrap" }, meter.kind, meter.offering ? named(meter.offering, "under") : null),
+    cell({}, spoken(meter.kind), meter.offering ? named(meter.offering, "under") : null),
     cell({ class: "r" }, named(meter.owner), meter.domain ? named(meter.domain, "under") : null),
     cell({}, named(meter.payer || "nobody", "name dim")),
     cell({ class: "n r", label: "an hour" }, money(meter.per_hour, meter.currency)),
@@ -216,7 +228,7 @@ function documentRow(paper) {
   const [first, ...others] = paper.formats;
   const more = others.flatMap((format) => [" ", link(format, format.toUpperCase())]);
   return el("tr", {},
-    cell({}, first ? link(first, paper.number) : paper.number, el("span", { class: "under" }, paper.kind.replace("-", " "), ...more)),
+    cell({}, first ? link(first, paper.number) : paper.number, el("span", { class: "under" }, spoken(paper.kind), ...more)),
     cell({ class: "r" }, named(paper.payer)),
     cell({ class: "n" }, money(paper.total, paper.currency), el("span", { class: "under" }, paper.currency)),
     cell({ class: "nowrap r" }, day(paper.at)));
@@ -407,7 +419,8 @@ function tick() {
 async function read(path) {
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
   if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
-  return answer.json();
+  const read = await answer.json();
+  return { ...read, age: Number(answer.headers.get("x-age-ms")) || 0, list: Array.isArray(read) ? read : [] };
 }
 
 function lost(why) {
@@ -424,7 +437,7 @@ async function poll() {
   try {
     const fresh = await read("/live.json").catch((error) => ({ fault: `Faregate does not answer: ${error.message}.` }));
     if (fresh.fault) { lost(fresh.fault); } else {
-      view = fresh; readAt = performance.now(); failedSince = 0;
+      view = fresh; readAt = performance.now() - fresh.age; failedSince = 0;
       byId("lost").hidden = true; byId("pulse").className = "pulse on"; byId("pulse").textContent = "live";
       sample(); draw(); tick();
     }
@@ -448,7 +461,7 @@ async function readMeters() {
 
 async function readDocuments() {
   try {
-    const found = await read("/invoices.json");
+    const found = (await read("/invoices.json")).list;
     byId("documents-count").textContent = found.length ? String(found.length) : "";
     rows("documents-rows", found, (paper) => paper.number, documentRow, "No invoice yet. The first is issued when the first month ends.");
   } catch { /* the banner says it already */ }
