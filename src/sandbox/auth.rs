@@ -1,4 +1,4 @@
-//! Pure: who signed a call, as CloudStack decides it (`ApiServer.verifyRequest`).
+//! Edge: who signed a call, as CloudStack decides it (`ApiServer.verifyRequest`).
 
 use super::call::Caller;
 use super::cloud::Cloud;

@@ -1,4 +1,4 @@
-//! Pure: one call: its parameters, who calls, whose things it makes and which it may see.
+//! Edge: one call: its parameters, who calls, whose things it makes and which it may see.
 
 use super::catalogue::Command;
 use super::cloud::{Cloud, Moment};

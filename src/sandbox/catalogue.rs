@@ -1,4 +1,4 @@
-//! Pure: every command a real server lists: who may call it, whether it is asynchronous, its
+//! Edge: every command a real server lists: who may call it, whether it is asynchronous, its
 //! parameters, its wrapper; and the answer of `listApis` from that.
 //!
 //! The data is a recorded `listApis` of root admin and user, without the descriptions of

@@ -1,4 +1,4 @@
-//! Pure: everything the stand-in's cloud holds, and the look-ups that all commands share.
+//! Edge: everything the stand-in's cloud holds, and the look-ups that all commands share.
 
 use super::records::{
     Account, Address, DiskOffering, Domain, Event, Job, KeyPair, Network, Offering, Project,

@@ -1,4 +1,4 @@
-//! Pure: the stand-in's own two paths, which no CloudStack has: faults, and what really runs.
+//! Edge: the stand-in's own two paths, which no CloudStack has: faults, and what really runs.
 //!
 //! `POST /sandbox/faults` with `name` and `count` switches a fault on for so many times (0: off).
 //! `job-fails`: the next jobs fail and undo what they made. `job-fails-after-vm`: the next deploys

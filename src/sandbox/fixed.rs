@@ -1,4 +1,4 @@
-//! Pure: what is the same in every stand-in: the zone, the template, network offerings, roles.
+//! Edge: what is the same in every stand-in: the zone, the template, network offerings, roles.
 //!
 //! The objects are a recorded server's own, so that their fields are the real ones.
 

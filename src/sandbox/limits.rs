@@ -1,4 +1,4 @@
-//! Pure: what an account may have (`ResourceLimitManagerImpl`): defaults, use, refusals.
+//! Edge: what an account may have (`ResourceLimitManagerImpl`): defaults, use, refusals.
 
 use super::cloud::{Cloud, Used};
 use super::records::Account;

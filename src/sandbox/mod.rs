@@ -4,6 +4,9 @@
 //! calls, `commands/` does what is asked, `finish/` does the second half of jobs, `views/` shows
 //! the rows, `save.rs` keeps them. It plays faults on request (`control.rs`). Where it differs
 //! from a real server is listed in `tests/sandbox-deviations.md`.
+//!
+//! Its rows are the form of its file, so what touches them is of the edge, though only `server.rs`,
+//! `exchange.rs` and `save.rs` touch the world.
 
 pub mod auth;
 pub mod call;

@@ -1,5 +1,5 @@
-//! Pure: the rows of the stand-in's cloud. Seconds are billing time since 1970-01-01 UTC, sizes
-//! are bytes, references are UUIDs.
+//! Edge: the rows of the stand-in's cloud, in the form of its file. Seconds are billing time since
+//! 1970-01-01 UTC, sizes are bytes, references are UUIDs.
 
 use super::table::Row;
 use super::work::Work;

@@ -1,4 +1,4 @@
-//! Pure: the cloud a stand-in starts with: the domain ROOT, its admin with keys, offerings.
+//! Edge: the cloud a stand-in starts with: the domain ROOT, its admin with keys, offerings.
 
 use super::cloud::{Cloud, Moment, next_number};
 use super::records::{Account, DiskOffering, Domain, Offering, User, VmSize};

@@ -1,4 +1,4 @@
-//! Pure: login sessions: they live in memory alone, as a real server's do.
+//! Edge: login sessions: they live in memory alone, as a real server's do.
 
 use super::cloud::Cloud;
 use super::records::User;

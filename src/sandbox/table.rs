@@ -1,4 +1,4 @@
-//! Pure: rows by number and by UUID, the way CloudStack's tables are found by both.
+//! Edge: rows by number and by UUID, the way CloudStack's tables are found by both.
 
 use serde::{Deserialize, Serialize};
 use std::collections::btree_map::{Values, ValuesMut};
@@ -73,7 +73,6 @@ impl<T: Row> Table<T> {
     }
 
     /// Every row, removed ones as well, oldest first.
-    #[must_use]
     pub fn iter(&self) -> Values<'_, i64, T> {
         self.rows.values()
     }

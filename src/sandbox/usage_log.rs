@@ -1,4 +1,4 @@
-//! Pure: usage events in the stand-in's file.
+//! Edge: usage events in the stand-in's file.
 
 use super::usage::event::{UsageEvent, UsageEventKind};
 use crate::terms::time::Timestamp;

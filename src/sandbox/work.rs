@@ -1,4 +1,4 @@
-//! Pure: what an asynchronous job has still to do.
+//! Edge: what an asynchronous job has still to do.
 
 use super::records::VmSize;
 use serde::{Deserialize, Serialize};

@@ -20,3 +20,7 @@ mod sandbox_world;
 mod usage_server;
 mod month;
 mod ops_page;
+mod stage;
+mod demo;
+mod race;
+mod kill;

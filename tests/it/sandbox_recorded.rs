@@ -482,12 +482,10 @@ fn fits(text: &str, key: &str) -> bool {
     true
 }
 
-#[tokio::test]
-async fn jobs_look_like_the_recorded_ones() {
-    let world = World::new("jobs").await;
-    let ann = &world.ann;
+/// What is inside the wrapper of each recorded answer about jobs, by case.
+fn recorded_jobs() -> BTreeMap<String, Value> {
     let lines = std::fs::read_to_string(format!("{FOLDER}jobs.jsonl")).unwrap();
-    let recorded: BTreeMap<String, Value> = lines
+    lines
         .lines()
         .map(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
@@ -498,7 +496,14 @@ async fn jobs_look_like_the_recorded_ones() {
                 body.as_object().unwrap().values().next().unwrap().clone(),
             )
         })
-        .collect();
+        .collect()
+}
+
+#[tokio::test]
+async fn jobs_look_like_the_recorded_ones() {
+    let world = World::new("jobs").await;
+    let ann = &world.ann;
+    let recorded = recorded_jobs();
     let mut found = Vec::new();
     let network = world.network(ann, "n").await;
     let (_, begun) = world

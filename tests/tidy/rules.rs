@@ -75,7 +75,7 @@ pub const RULES: &[Rule] = &[
 ];
 
 pub const FILE_LINES_MAX: usize = 500;
-pub const TEST_FILE_LINES_MAX: usize = 600;
+pub const TEST_FILE_LINES_MAX: usize = 700;
 pub const FUNCTION_LINES_MAX: usize = 70;
 /// A test may tell a longer story.
 pub const TEST_FUNCTION_LINES_MAX: usize = 120;
@@ -404,7 +404,9 @@ fn test_name(file: &Source) -> Faults {
             continue;
         };
         let words = name.split('_').count();
-        let numbered = name.ends_with(|letter: char| letter.is_ascii_digit());
+        // Three digits are a status of HTTP; one or two are the second try at a name.
+        let last = name.rsplit('_').next().unwrap_or_default();
+        let numbered = last.len() < 3 && last.ends_with(|letter: char| letter.is_ascii_digit());
         if words < 3 || name.starts_with("test_") || numbered {
             faults.push((index + 1, format!("`{name}` is no promise")));
         }

@@ -1,3 +1,5 @@
+//! Pure: signatures, states of a key, expiry, as tables.
+
 use super::*;
 use crate::cloudstack::envelope::Format;
 use crate::cloudstack::query::ParamMap;

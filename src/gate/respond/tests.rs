@@ -1,3 +1,5 @@
+//! Pure: refusals in CloudStack's own form, to the byte.
+
 use super::*;
 use crate::gate::refusal::Shortage;
 use crate::terms::money::{Currency, Micros};
@@ -51,7 +53,7 @@ fn who_may_not_know_the_balance_is_not_told_it_in_any_form() {
 }
 
 #[test]
-fn an_unverified_caller_gets_the_answer_that_cloudstack_gives() {
+fn a_caller_who_was_not_verified_gets_cloudstacks_own_401() {
     let own = refusal(&Refusal::NotVerified, "listzonesresponse", Format::Xml);
     assert_eq!((own.status, own.reason.as_str()), (401, "Unauthorized"));
     assert_eq!(

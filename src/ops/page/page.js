@@ -24,7 +24,7 @@ function el(tag, attributes, ...children) {
 }
 
 /** A name that a tenant chose: kept apart from the text around it, cut after two lines. */
-const named = (text, kind) => el("bdi", { class: kind || "name", title: text }, text);
+const named = (text, kind = "name") => el("bdi", { class: kind, title: text }, text);
 
 /** "1234.560000" as ["1 234.56", "0000" without its zeros]. */
 function parts(amount, digits) {
@@ -38,6 +38,7 @@ function money(amount, currency) {
   return el("span", { class: "money", title: `${amount} ${currency || ""}`.trim() }, main,
     fine ? el("span", { class: "fine" }, fine) : null);
 }
+const grouped = (count) => count.toLocaleString("en").replace(/,/g, "\u2009");
 const number = (amount) => Number.parseFloat(amount) || 0;
 const isNothing = (amount) => /^-?0*(\.0*)?$/.test(amount);
 
@@ -74,12 +75,15 @@ function rows(id, items, key, make, nothing) {
     known.clear();
     if (parent.dataset.nothing !== nothing) {
       parent.dataset.nothing = nothing;
+      const columns = table ? parent.parentElement.tHead.rows[0].cells.length : 0;
       parent.replaceChildren(table
-        ? el("tr", {}, el("td", { class: "empty full", colspan: 9 }, nothing))
+        ? el("tr", {}, el("td", { class: "empty full", colspan: columns }, nothing))
         : el("p", { class: "empty" }, nothing));
     }
+    if (table) parent.parentElement.tHead.hidden = true;
     return;
   }
+  if (table) parent.parentElement.tHead.hidden = false;
   if (parent.dataset.nothing) { delete parent.dataset.nothing; parent.replaceChildren(); }
   const wanted = new Map();
   items.forEach((item, index) => {
@@ -163,9 +167,9 @@ function scopeRow(scope, most) {
     cell({ class: "full" }, named(scope.name), el("span", { class: "under" }, el("span", { class: "tag" }, scope.kind),
       scope.domain ? " in " : null, scope.domain ? named(scope.domain, "") : null)),
     cell({}, named(scope.payers.join(", ") || "nobody", "name dim")),
-    cell({ class: "n", label: "month" }, money(scope.spent, scope.currency)),
+    cell({ class: "n r", label: "month" }, money(scope.spent, scope.currency)),
     cell({ class: "n", label: "an hour" }, money(scope.per_hour, scope.currency), share),
-    cell({ class: "n", label: "empty in" }, runout(scope.empty_in)));
+    cell({ class: "n r", label: "left" }, runout(scope.empty_in)));
 }
 
 const verdictKind = (verdict) => verdict.startsWith("refuse") ? "no" : /park|unresolved|late|wait/.test(verdict) ? "wait" : "ok";
@@ -180,12 +184,11 @@ function callRow(call) {
 
 function holdRow(hold) {
   return el("tr", {},
-    cell({ class: "full" }, named(hold.command || "unknown call"), named(hold.hold, "under mono")),
-    cell({}, named(hold.payer)),
-    cell({}, el("span", { class: `pill ${hold.status === "unresolved" ? "no" : "wait"}` }, hold.status),
+    cell({ class: "full" }, named(hold.command || "unknown call"), el("span", { class: "under" }, named(hold.payer, ""), " ", named(hold.hold, "mono"))),
+    cell({ class: "full" }, el("span", { class: `pill ${hold.status === "unresolved" ? "no" : "wait"}` }, hold.status),
       hold.note ? el("bdi", { class: "under" }, hold.note) : null),
     cell({ class: "n", label: "held" }, money(hold.amount, hold.currency)),
-    cell({ class: "n nowrap", label: "since", title: hold.at }, age(hold.age)));
+    cell({ class: "n r nowrap", label: "since", title: hold.at }, age(hold.age)));
 }
 
 function differenceRow(difference) {
@@ -195,16 +198,16 @@ function differenceRow(difference) {
       el("span", { class: "under" }, difference.kind, " ", named(difference.resource, "mono"))),
     cell({ class: "full" }, why, difference.worth ? el("span", { class: "under" }, `worth ${difference.worth}`) : null),
     cell({ class: "n", label: "metered" }, span(difference.metered)),
-    cell({ class: "n", label: "reported" }, span(difference.reported)));
+    cell({ class: "n r", label: "reported" }, span(difference.reported)));
 }
 
 function meterRow(meter) {
   return el("tr", {},
     cell({ class: "full" }, named(meter.name || meter.resource), named(meter.resource, "under mono")),
     cell({ class: "nowrap" }, meter.kind, meter.offering ? named(meter.offering, "under") : null),
-    cell({}, named(meter.owner), meter.domain ? named(meter.domain, "under") : null),
+    cell({ class: "r" }, named(meter.owner), meter.domain ? named(meter.domain, "under") : null),
     cell({}, named(meter.payer || "nobody", "name dim")),
-    cell({ class: "n", label: "an hour" }, money(meter.per_hour, meter.currency)),
+    cell({ class: "n r", label: "an hour" }, money(meter.per_hour, meter.currency)),
     cell({ class: "n nowrap", label: "since", title: meter.since }, minute(meter.since)));
 }
 
@@ -214,9 +217,9 @@ function documentRow(paper) {
   const more = others.flatMap((format) => [" ", link(format, format.toUpperCase())]);
   return el("tr", {},
     cell({}, first ? link(first, paper.number) : paper.number, el("span", { class: "under" }, paper.kind.replace("-", " "), ...more)),
-    cell({}, named(paper.payer)),
+    cell({ class: "r" }, named(paper.payer)),
     cell({ class: "n" }, money(paper.total, paper.currency), el("span", { class: "under" }, paper.currency)),
-    cell({ class: "nowrap" }, day(paper.at)));
+    cell({ class: "nowrap r" }, day(paper.at)));
 }
 
 // ---- spend history: a ring of samples, kept for this tab ---------------------------------------
@@ -246,8 +249,8 @@ const svg = (tag, attributes, text) => {
 };
 
 /** The numeral of an axis, with no more digits than it needs. */
-const axis = (value) => value === 0 ? "0" : value >= 1000 ? Math.round(value).toLocaleString("en").replace(/,/g, "\u2009")
-  : value.toPrecision(value >= 100 ? 3 : 2).replace(/\.?0+$/, "");
+const axis = (value) => value === 0 ? "0" : value >= 1000 ? grouped(Math.round(value))
+  : String(Number(value.toPrecision(3)));
 
 /** The next round figure at or above a value: 1, 2 or 5 times a power of ten. */
 function roundUp(value) {
@@ -264,7 +267,7 @@ function chart(id, kind, points, steps) {
   for (const share of [0, 0.5, 1]) {
     const y = bottom - share * (bottom - top);
     drawing.append(svg("line", { class: "grid", x1: left, x2: right, y1: y, y2: y }));
-    if (share) drawing.append(svg("text", { x: left, y: y - 4 }, axis(high * share)));
+    if (share && points.length) drawing.append(svg("text", { x: left, y: y - 4 }, axis(high * share)));
   }
   if (points.length > 1) {
     const first = points[0][0], range = Math.max(1, points[points.length - 1][0] - first);
@@ -316,8 +319,8 @@ function headline() {
   byId("spent-currency").textContent = unit;
   byId("figures").replaceChildren(figure("an hour", money(chosen.per_hour, unit)), figure("available", money(chosen.available, unit)),
     figure("held", money(chosen.held, unit)), figure("accrued", money(chosen.accrued, unit)),
-    figure("meters run", String(chosen.meters === undefined ? view.meters_total : chosen.meters)),
-    figure(chosen.payers === undefined ? "state" : "payers", String(chosen.payers === undefined ? chosen.state : chosen.payers)));
+    figure("meters run", grouped(chosen.meters === undefined ? view.meters_total : chosen.meters)),
+    figure(chosen.payers === undefined ? "state" : "payers", chosen.payers === undefined ? chosen.state : grouped(chosen.payers)));
   const seen = samples.filter((one) => one.of[key]).map((one) => [one.at, ...one.of[key]]);
   chart("rate-chart", "rate", seen.map(([at, rate]) => [at, rate]), true);
   const spent = risen(seen);
@@ -328,11 +331,11 @@ function headline() {
 }
 let spender = null;
 
-/** What was spent since the first sample; a new month starts at nothing and goes on. */
+/** What was spent since the first sample. A new month starts at nothing; a small fall is a correction. */
 function risen(seen) {
   let sum = 0, before = null;
   return seen.map(([at, , spent]) => {
-    if (before !== null) sum += spent >= before ? spent - before : spent;
+    if (before !== null) sum += spent >= before ? spent - before : spent < before / 2 ? spent : 0;
     before = spent;
     return [at, sum];
   });
@@ -340,21 +343,37 @@ function risen(seen) {
 
 // ---- drawing ----------------------------------------------------------------------------------
 
-const counted = (shown, total, word) => !total ? "" : total > shown ? `${shown} of ${total.toLocaleString("en")}${word || ""}` : String(total);
+/** The first few of a long list; a button below it shows them all. */
+const wide = new Set();
+function few(id, items, most) {
+  const button = byId(`${id}-all`);
+  button.hidden = items.length <= most;
+  button.textContent = wide.has(id) ? `show the first ${most}` : `show all ${items.length}`;
+  return wide.has(id) ? items : items.slice(0, most);
+}
+for (const button of document.querySelectorAll("button.all")) {
+  button.addEventListener("click", () => {
+    const id = button.id.replace("-all", "");
+    if (!wide.delete(id)) wide.add(id);
+    if (view) draw();
+  });
+}
+const counted = (shown, total, word) => !total ? "" : total > shown ? `${shown} of ${grouped(total)}${word || ""}` : String(total);
 
 function draw() {
   for (const node of tickers.keys()) if (!node.isConnected) tickers.delete(node);
   byId("speed").hidden = view.speed === 1;
-  byId("speed").textContent = `${view.speed.toLocaleString("en")} × time`;
+  byId("speed").textContent = `${grouped(view.speed)} × time`;
   byId("alarms").replaceChildren(...view.alarms.map((alarm) => el("div", { class: `banner ${alarm.kind === "clock" ? "bad" : "warn"}` },
     el("b", {}, el("bdi", {}, alarm.what)), el("span", {}, el("bdi", {}, alarm.act)))));
   headline();
   byId("payers-count").textContent = counted(view.payers.length, view.payers_total, ", soonest empty first");
-  rows("payers-rows", view.payers, (payer) => payer.id, payerRow,
+  byId("key").hidden = !view.payers.length;
+  rows("payers-rows", few("payers", view.payers, 8), (payer) => payer.id, payerRow,
     "No payers yet. Write a customer into policies/customers and start again: its wallet appears here.");
   const most = Math.max(1e-9, ...view.scopes.map((scope) => number(scope.per_hour)));
   byId("scopes-count").textContent = counted(view.scopes.length, view.scopes_total);
-  rows("scopes-rows", view.scopes, (scope) => `${scope.kind}/${scope.domain}/${scope.name}`, (scope) => scopeRow(scope, most),
+  rows("scopes-rows", few("scopes", view.scopes, 10), (scope) => `${scope.kind}/${scope.domain}/${scope.name}`, (scope) => scopeRow(scope, most),
     "Nobody spends yet. As soon as a charged call starts something, its account, project and domain are here.");
   const calls = refusedOnly ? view.calls.filter((call) => call.verdict.startsWith("refuse")) : view.calls;
   byId("calls-count").textContent = calls.length ? `the last ${calls.length}` : "";
@@ -364,7 +383,7 @@ function draw() {
   rows("holds-rows", view.holds, (hold) => `${hold.hold}/${hold.payer}`, holdRow, "None: every call has its outcome, no money waits.");
   byId("differences-count").textContent = counted(view.differences.length, view.differences_total);
   rows("differences-rows", view.differences, (d) => `${d.kind}/${d.resource}`, differenceRow, "None: the meter and the usage server agree.");
-  byId("meters-count").textContent = view.meters_total ? view.meters_total.toLocaleString("en") : "";
+  byId("meters-count").textContent = view.meters_total ? grouped(view.meters_total) : "";
 }
 
 /** What runs on between two readings: the clocks and the spent amount. */
@@ -372,7 +391,7 @@ function tick() {
   if (!view) return;
   const ahead = Math.min(performance.now() - readAt, 3 * POLL) / 1000 * view.speed;
   const now = new Date(Date.parse(view.now) + ahead * 1000).toISOString();
-  byId("now").textContent = `${now.slice(0, 10)} ${now.slice(11, 19)} UTC`;
+  byId("now").replaceChildren(el("span", { class: "date" }, `${now.slice(0, 10)} `), `${now.slice(11, 19)} UTC`);
   if (spender) {
     const [main, fine] = parts((spender.spent + spender.per_hour * ahead / 3600).toFixed(6), 6);
     byId("spent").replaceChildren(main, el("span", { class: "fine" }, fine));
@@ -403,13 +422,13 @@ function lost(why) {
 async function poll() {
   const started = performance.now();
   try {
-    const fresh = await read("/live.json");
+    const fresh = await read("/live.json").catch((error) => ({ fault: `Faregate does not answer: ${error.message}.` }));
     if (fresh.fault) { lost(fresh.fault); } else {
       view = fresh; readAt = performance.now(); failedSince = 0;
       byId("lost").hidden = true; byId("pulse").className = "pulse on"; byId("pulse").textContent = "live";
       sample(); draw(); tick();
     }
-  } catch (error) { lost(`Faregate does not answer: ${error.message}.`); }
+  } catch (error) { lost(`This page could not draw the figures: ${error.message}.`); }
   setTimeout(poll, Math.max(200, POLL - (performance.now() - started)) * (document.hidden ? 5 : 1));
 }
 
@@ -420,7 +439,7 @@ async function readMeters() {
     const found = await read(`/meters.json?${wanted}`);
     if (asked !== meters.asked) return;
     meters.page = found.page;
-    byId("page").textContent = `${found.page} / ${found.pages}` + (found.search ? ` · ${found.total.toLocaleString("en")} found` : "");
+    byId("page").textContent = `${found.page} / ${found.pages}` + (found.search ? ` · ${grouped(found.total)} found` : "");
     byId("prev").disabled = found.page <= 1; byId("next").disabled = found.page >= found.pages;
     rows("meters-rows", found.rows, (meter) => `${meter.kind}/${meter.resource}/${meter.since}`, meterRow,
       found.search ? "No running meter matches." : "Nothing runs yet. What a charged call starts is metered from its first second and listed here.");

@@ -1,4 +1,4 @@
-//! Pure: the event list: how rows are written, and `listEvents`.
+//! Edge: the event list: how rows are written, and `listEvents`.
 
 use crate::cloudstack::time;
 use crate::sandbox::call::{Call, Reply};

@@ -1,4 +1,4 @@
-//! Pure: domains and accounts.
+//! Edge: domains and accounts.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::{Cloud, next_number};

@@ -1,4 +1,4 @@
-//! Pure: jobs: how they begin, and how they are asked for.
+//! Edge: jobs: how they begin, and how they are asked for.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::{Cloud, next_number};

@@ -1,4 +1,4 @@
-//! Pure: SSH key pairs.
+//! Edge: SSH key pairs.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::{Cloud, next_number};

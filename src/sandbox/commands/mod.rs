@@ -1,5 +1,6 @@
-//! Pure: what each command does at once; the rest is `finish/`, when its job is due.
+//! Edge: what each command does at once; the rest is `finish/`, when its job is due.
 
+pub mod deploy;
 pub mod event;
 pub mod identity;
 pub mod job;

@@ -1,4 +1,4 @@
-//! Pure: networks and public addresses: what their commands check and do before a job takes over.
+//! Edge: networks and public addresses: what their commands check and do before a job takes over.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::{Cloud, Moment};

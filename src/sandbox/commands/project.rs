@@ -1,4 +1,4 @@
-//! Pure: projects: who owns them, who may use them.
+//! Edge: projects: who owns them, who may use them.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::{Cloud, next_number};

@@ -1,4 +1,4 @@
-//! Pure: `listResourceLimits`, `updateResourceLimit`.
+//! Edge: `listResourceLimits`, `updateResourceLimit`.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::Cloud;

@@ -1,4 +1,4 @@
-//! Pure: the usage server's commands: windows of an hour, scopes as CloudStack's.
+//! Edge: the usage server's commands: windows of an hour, scopes as CloudStack's.
 
 use crate::cloudstack::time;
 use crate::sandbox::call::{Call, Reply};

@@ -1,4 +1,4 @@
-//! Pure: users and their keys.
+//! Edge: users and their keys.
 
 use super::identity::{add_user, check_user_name};
 use crate::sandbox::call::{Call, Reply};

@@ -1,4 +1,4 @@
-//! Pure: volumes and snapshots: what their commands check and do before a job takes over.
+//! Edge: volumes and snapshots: what their commands check and do before a job takes over.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::{Cloud, next_number};

@@ -1,4 +1,4 @@
-//! Pure: accounts, domains and projects: what their jobs do.
+//! Edge: accounts, domains and projects: what their jobs do.
 
 use super::{Result, network, vm, volume};
 use crate::sandbox::call::Caller;

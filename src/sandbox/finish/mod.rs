@@ -1,4 +1,4 @@
-//! Pure: the second half of asynchronous commands: what happens when a job is due.
+//! Edge: the second half of asynchronous commands: what happens when a job is due.
 
 pub mod account;
 pub mod network;

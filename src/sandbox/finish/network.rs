@@ -1,4 +1,4 @@
-//! Pure: networks and addresses: what their jobs do, and their usage events.
+//! Edge: networks and addresses: what their jobs do, and their usage events.
 
 use super::Result;
 use crate::sandbox::cloud::{Cloud, Moment, next_number};

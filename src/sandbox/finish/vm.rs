@@ -1,4 +1,4 @@
-//! Pure: VMs: what their jobs do, and the usage events that come of it, in CloudStack's order.
+//! Edge: VMs: what their jobs do, and the usage events that come of it, in CloudStack's order.
 
 use super::{Result, for_root, in_job, network, volume};
 use crate::sandbox::cloud::{Cloud, Moment};

@@ -1,4 +1,4 @@
-//! Pure: volumes and snapshots: what their jobs do, and their usage events.
+//! Edge: volumes and snapshots: what their jobs do, and their usage events.
 
 use super::{Result, in_job};
 use crate::sandbox::cloud::{Cloud, Moment};

@@ -1,4 +1,4 @@
-//! Pure: domains, accounts, users and projects as the API shows them.
+//! Edge: domains, accounts, users and projects as the API shows them.
 
 use super::{Shown, printed};
 use crate::sandbox::call::Caller;

@@ -1,4 +1,4 @@
-//! Pure: jobs and events as the API shows them.
+//! Edge: jobs and events as the API shows them.
 
 use super::{Shown, printed};
 use crate::sandbox::cloud::Cloud;

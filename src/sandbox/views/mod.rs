@@ -1,4 +1,4 @@
-//! Pure: rows as the API shows them, each field where CloudStack puts it.
+//! Edge: rows as the API shows them, each field where CloudStack puts it.
 
 pub mod account;
 pub mod job;

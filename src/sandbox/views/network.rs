@@ -1,4 +1,4 @@
-//! Pure: networks and public addresses as the API shows them.
+//! Edge: networks and public addresses as the API shows them.
 
 use super::{Shown, printed};
 use crate::sandbox::cloud::Cloud;

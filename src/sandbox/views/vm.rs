@@ -1,4 +1,4 @@
-//! Pure: a VM as the API shows it.
+//! Edge: a VM as the API shows it.
 
 use super::{Shown, printed};
 use crate::sandbox::cloud::Cloud;

@@ -1,4 +1,4 @@
-//! Pure: volumes, snapshots, disk and service offerings as the API shows them.
+//! Edge: volumes, snapshots, disk and service offerings as the API shows them.
 
 use super::{Shown, printed};
 use crate::sandbox::cloud::Cloud;
