@@ -322,10 +322,9 @@ impl OpsSource for Moving {
         }
         for total in &mut view.totals {
             let rate: Micros = total.per_hour.parse().unwrap();
-            let step = (gone / 60) % 7;
-            let rate = Micros::new(rate.get() + rate.get() * step / 5);
-            total.per_hour = rate.to_string();
             total.spent = more(&total.spent, rate.get() * gone / 3600);
+            let step = (gone / 60) % 7;
+            total.per_hour = more(&total.per_hour, rate.get() * step / 5);
         }
         Box::pin(std::future::ready(view))
     }
