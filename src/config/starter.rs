@@ -28,5 +28,23 @@ key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`,
 # myPluginListThings = "read"      # read | lowers | neutral | raises
 "#;
 
-/// The first policies: (path below `policies/`, text).
-pub const STARTER_POLICIES: &[(&str, &str)] = &[];
+/// The first policies, to be adapted: (path below `policies/`, text).
+pub const STARTER_POLICIES: &[(&str, &str)] = &[
+    ("README.md", include_str!("../../policies/README.md")),
+    (
+        "customers/examples.toml",
+        include_str!("../../policies/customers/examples.toml"),
+    ),
+    (
+        "prepaid/standard.toml",
+        include_str!("../../policies/prepaid/standard.toml"),
+    ),
+    (
+        "sellers/house.toml",
+        include_str!("../../policies/sellers/house.toml"),
+    ),
+    (
+        "tariffs/2026-01-01-standard.toml",
+        include_str!("../../policies/tariffs/2026-01-01-standard.toml"),
+    ),
+];

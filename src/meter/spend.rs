@@ -86,7 +86,9 @@ pub fn spend<'a>(
     Ok(sums)
 }
 
-fn spenders(owner: &Owner) -> [Spender; 2] {
+/// Whose sums an owner's things belong to: his own, and his domain's.
+#[must_use]
+pub fn spenders(owner: &Owner) -> [Spender; 2] {
     let own = match &owner.project {
         Some(project) => Spender::Project(project.clone()),
         None => Spender::Account(

@@ -4,5 +4,6 @@ pub mod months;
 pub mod page;
 pub mod payers;
 pub mod console;
+mod scopes;
 pub mod serve;
 pub mod wiring;

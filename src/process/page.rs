@@ -1,26 +1,24 @@
 //! Edge: the operators' page, answered from the books, the meter and what was judged.
 
+use super::scopes::{hourly, scopes};
 use super::wiring::Product;
 use crate::bill::document::Invoice;
 use crate::bill::render;
 use crate::cover::forecast;
 use crate::ledger::records::{BillingMode, Document, DocumentKind, PayerState, Purse};
-use crate::meter::resource::{Interval, Owner};
-use crate::meter::spend::{Spend, Spender, spend};
+use crate::meter::resource::Interval;
 use crate::ops::source::{Answering, OpsSource, media_type};
 use crate::ops::views::{
     AlarmView, CallView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView, MetersPage,
-    NoticeView, PayerView, ROWS_MAX, ScopeView, TotalView,
+    NoticeView, PayerView, ROWS_MAX, TotalView,
 };
 use crate::policy::customer::RuleSet;
-use crate::rate::{meter_per_hour, month};
+use crate::rate::month;
 use crate::store::{IntentStatus, StoreError, StoredInterval};
 use crate::terms::ids::PayerId;
 use crate::terms::money::{Micros, charge_to_micros};
-use crate::terms::quantity::UnitMicros;
 use crate::terms::time::{BillingMonth, SECOND, Timestamp};
-use rust_decimal::Decimal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Documents listed.
@@ -257,120 +255,6 @@ fn totals(payers: &[PayerView]) -> Vec<TotalView> {
         }
     });
     rows.collect()
-}
-
-/// Spend of every account, project and domain, this month.
-async fn scopes(
-    product: &Product,
-    rules: &RuleSet,
-    payers: &[PayerView],
-    now: Timestamp,
-    view: &mut LiveView,
-) -> Result<(), StoreError> {
-    let zone = rules
-        .sellers
-        .values()
-        .next()
-        .map_or("UTC", |seller| seller.zone.as_str());
-    let this = BillingMonth::containing(now, zone).and_then(|month| month.period());
-    let Ok(period) = this else { return Ok(()) };
-    let rows = product.store.intervals_in(None, period).await?;
-    let payer_of: BTreeMap<String, PayerId> = rows
-        .iter()
-        .filter_map(|row| Some((format!("{:?}", row.interval.owner), row.payer.clone()?)))
-        .collect();
-    let intervals: Vec<Interval> = rows.iter().map(|row| row.interval.clone()).collect();
-    let price = |interval: &Interval| {
-        let payer = payer_of.get(&format!("{:?}", interval.owner));
-        payer.map_or(Decimal::ZERO, |payer| hourly(rules, payer, interval, now))
-    };
-    let sums = spend(&intervals, period.start, now, price).unwrap_or_default();
-    let mut scopes: Vec<(Decimal, ScopeView)> = Vec::new();
-    for (spender, sum) in &sums {
-        let found: BTreeSet<&PayerId> = rows
-            .iter()
-            .filter(|row| belongs(spender, &row.interval.owner))
-            .filter_map(|row| row.payer.as_ref())
-            .collect();
-        let view = scope(product, spender, sum, &found, payers).await;
-        scopes.push((sum.per_hour, view));
-    }
-    scopes.sort_by(|a, b| b.0.cmp(&a.0));
-    view.scopes_total = scopes.len();
-    view.scopes = scopes
-        .into_iter()
-        .map(|(_, scope)| scope)
-        .take(ROWS_MAX)
-        .collect();
-    Ok(())
-}
-
-async fn scope(
-    product: &Product,
-    spender: &Spender,
-    sum: &Spend,
-    found: &BTreeSet<&PayerId>,
-    payers: &[PayerView],
-) -> ScopeView {
-    let (kind, name, domain) = match spender {
-        Spender::Account(domain, id, name) => {
-            let name = name
-                .clone()
-                .or_else(|| id.as_ref().map(ToString::to_string));
-            ("account", name.unwrap_or_default(), Some(domain))
-        }
-        Spender::Project(id) => ("project", id.to_string(), None),
-        Spender::Domain(id) => ("domain", String::new(), Some(id)),
-    };
-    let domain_name = match domain {
-        Some(id) => {
-            let known = product.directory.name(id).await.ok().flatten();
-            known.unwrap_or_else(|| id.to_string())
-        }
-        None => String::new(),
-    };
-    let paying = payers
-        .iter()
-        .filter(|p| found.iter().any(|id| id.as_str() == p.id));
-    let rounded = |exact: Decimal| charge_to_micros(exact).unwrap_or_default().to_string();
-    ScopeView {
-        kind: kind.to_owned(),
-        name: if name.is_empty() {
-            domain_name.clone()
-        } else {
-            name
-        },
-        domain: domain_name,
-        payers: found.iter().map(ToString::to_string).collect(),
-        currency: paying
-            .clone()
-            .next()
-            .map(|p| p.currency.clone())
-            .unwrap_or_default(),
-        spent: rounded(sum.so_far),
-        per_hour: rounded(sum.per_hour),
-        empty_in: paying.filter_map(|payer| payer.empty_in).min(),
-    }
-}
-
-fn belongs(spender: &Spender, owner: &Owner) -> bool {
-    match spender {
-        Spender::Account(domain, id, name) => {
-            owner.project.is_none()
-                && owner.domain == *domain
-                && (owner.account == *id && owner.account_name == *name)
-        }
-        Spender::Project(id) => owner.project.as_ref() == Some(id),
-        Spender::Domain(id) => owner.domain == *id,
-    }
-}
-
-fn hourly(rules: &RuleSet, payer: &PayerId, interval: &Interval, now: Timestamp) -> Decimal {
-    let (Some(book), Some(terms)) = (rules.book_of(payer), rules.terms_of(payer)) else {
-        return Decimal::ZERO;
-    };
-    let meter = (interval.meter.usage_type, &interval.attributes);
-    meter_per_hour(book, &terms, meter, |_| UnitMicros::ZERO, now).unwrap_or_default()
 }
 
 fn meter(rules: &RuleSet, row: &StoredInterval, now: Timestamp) -> MeterView {

@@ -54,6 +54,11 @@ fn volume(watch: &mut Watch<'_, '_>, volume: &Node) {
         }
         watch.learn(Fact::Child(id.clone(), vm.clone()));
     }
+    // A list that was read before the deployment's answer has given the volume its name already.
+    let open = watch.inventory.open_of(&meter(UsageType::Volume, &id));
+    if open.is_some_and(|open| open.attributes.size_bytes.is_none()) {
+        correct(watch, &id, &id, volume);
+    }
 }
 
 /// The meter as it is from its start on: what the deployment did not say was so all the time.

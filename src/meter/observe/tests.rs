@@ -323,3 +323,42 @@ fn a_released_address_takes_its_rules_along() {
         [(40, Some(51)), (9, None)]
     );
 }
+
+#[test]
+fn a_volume_listed_before_its_deployment_was_answered_has_its_size_all_the_same() {
+    let mut inventory = Inventory::default();
+    let volumes = json!({"volume": [{
+        "id": "v-1", "name": "ROOT-1", "type": "ROOT", "virtualmachineid": "vm-1",
+        "size": 10_737_418_240_i64,
+    }]});
+    call(&mut inventory, "listVolumes", &[], 0, &volumes, None);
+    let started = json!({"id": "vm-1", "jobid": "j-1"});
+    let done = job(
+        1,
+        2,
+        &json!({"virtualmachine": {
+            "id": "vm-1", "state": "Running", "created": printed(0), "lastupdated": printed(2),
+        }}),
+    );
+    call(
+        &mut inventory,
+        "deployVirtualMachine",
+        &[],
+        0,
+        &started,
+        None,
+    );
+    call(
+        &mut inventory,
+        "deployVirtualMachine",
+        &[],
+        0,
+        &started,
+        Some(&done),
+    );
+    call(&mut inventory, "listVolumes", &[], 3, &volumes, None);
+    let open = inventory
+        .open_of(&meter(UsageType::Volume, &"v-1".into()))
+        .unwrap();
+    assert_eq!(open.attributes.size_bytes, Some(10_737_418_240));
+}
