@@ -207,6 +207,11 @@ impl Catalogue {
             }
         }
         for name in UNLISTED {
+            // Root admin's list names them; everybody may call them.
+            if let Some(listed) = read.by_name.get_mut(name) {
+                listed.for_users = true;
+                continue;
+            }
             let unlisted = Command {
                 name,
                 for_users: true,
@@ -254,6 +259,7 @@ impl Catalogue {
             .iter()
             .filter_map(|known| self.find(known))
             .filter(|command| command.allowed(account_type))
+            .filter(|command| account_type == 1 || !UNLISTED.contains(&command.name))
             .filter(|command| name.is_none_or(|name| command.name == name))
             .map(|command| command.listed(self))
             .collect()
