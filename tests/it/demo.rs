@@ -1,4 +1,8 @@
 //! What a newcomer does, as the demo prints it.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has a clock and settings of its own"
+)]
 
 use crate::stage::{Stage, until};
 use std::path::PathBuf;

@@ -1,4 +1,8 @@
 //! A demo on loopback, as a newcomer starts it: sandbox, gate, customers; and a client that signs.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has a clock and settings of its own"
+)]
 
 use faregate::cloudstack::query::ParamMap;
 use faregate::cloudstack::signature;
