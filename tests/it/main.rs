@@ -24,3 +24,4 @@ mod stage;
 mod demo;
 mod race;
 mod kill;
+mod clients_live;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Paths whose presence or type differs, and why.
-const DEVIATIONS: [(&str, &str); 7] = [
+pub const DEVIATIONS: [(&str, &str); 7] = [
     ("virtualmachine.cpuused", STATISTICS),
     ("virtualmachine.memorykbs", STATISTICS),
     ("virtualmachine.memoryint", STATISTICS),
@@ -93,7 +93,7 @@ pub fn compare(path: &str, recorded: &Value, ours: &Value, found: &mut Vec<Strin
 }
 
 /// Ids of the recording become the ids of the answers, by the same place in the answer.
-fn learn(recorded: &Value, ours: &Value, ids: &mut BTreeMap<String, String>) {
+pub fn learn(recorded: &Value, ours: &Value, ids: &mut BTreeMap<String, String>) {
     match (recorded, ours) {
         (Value::Object(a), Value::Object(b)) => {
             for (name, a) in a {

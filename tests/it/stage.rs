@@ -25,9 +25,9 @@ pub struct Stage {
 /// Key and secret at an endpoint.
 #[derive(Clone)]
 pub struct Caller {
-    endpoint: String,
-    key: String,
-    secret: String,
+    pub endpoint: String,
+    pub key: String,
+    pub secret: String,
 }
 
 /// Status, head and body of an answer.
@@ -314,7 +314,8 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn address_of(url: &str) -> String {
+/// `host:port` of a URL.
+pub fn address_of(url: &str) -> String {
     url.trim_start_matches("http://")
         .split('/')
         .next()
@@ -322,7 +323,8 @@ fn address_of(url: &str) -> String {
         .to_owned()
 }
 
-fn exchange(address: &str, request: &str) -> Option<Heard> {
+/// Sends a request as it is; none where the connection broke without an answer.
+pub fn exchange(address: &str, request: &str) -> Option<Heard> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
