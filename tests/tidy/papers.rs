@@ -34,6 +34,21 @@ pub fn foreign(text: &str) -> Vec<(usize, String)> {
     crate::source::numbered(text).filter_map(said).collect()
 }
 
+/// People write at most 60; what git's own tools cut off is refused.
+pub const SUBJECT_MAX: usize = 72;
+
+/// What is wrong with the first line of a commit message.
+pub fn subject(line: &str) -> Option<String> {
+    let columns = line.chars().count();
+    match columns {
+        0 => Some("has no subject".to_owned()),
+        1..=SUBJECT_MAX => None,
+        _ => Some(format!(
+            "a subject of {columns} columns, over {SUBJECT_MAX}"
+        )),
+    }
+}
+
 /// Relative links of a Markdown text: `(line, target without its anchor)`.
 pub fn links(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();

@@ -2,8 +2,28 @@
 
 use crate::source::{Source, block_lines, is_word, lines_with, numbered};
 
-/// What a rule says of one file: `line number (0 = the whole file)` and the fault.
-pub type Faults = Vec<(usize, String)>;
+/// One thing that a rule says of a file.
+pub struct Found {
+    /// 0 is the whole file.
+    pub line: usize,
+    pub what: String,
+    /// How much of it: the length where the rule is about one, else 1. What a file is excepted for
+    /// may not grow.
+    pub size: usize,
+}
+
+impl Found {
+    fn at(line: usize, what: impl Into<String>) -> Found {
+        let what = what.into();
+        Found {
+            line,
+            what,
+            size: 1,
+        }
+    }
+}
+
+pub type Faults = Vec<Found>;
 
 /// A rule and its name, as it stands in `tests/tidy/exceptions.txt`.
 pub struct Rule {
@@ -88,7 +108,7 @@ fn head(file: &Source) -> Faults {
     if known || !file.is_product() {
         vec![]
     } else {
-        vec![(1, fault.to_owned())]
+        vec![Found::at(1, fault)]
     }
 }
 
@@ -127,7 +147,7 @@ fn pure(file: &Source) -> Faults {
         let fault = format!("a pure file mentions `{word}`");
         lines
             .into_iter()
-            .map(move |line| (line, fault.clone()))
+            .map(move |line| Found::at(line, fault.clone()))
             .collect::<Vec<_>>()
     };
     IMPURE.iter().flat_map(said).collect()
@@ -141,7 +161,12 @@ fn file_length(file: &Source) -> Faults {
         FILE_LINES_MAX
     };
     if lines > max {
-        vec![(0, format!("has {lines} lines, over {max}"))]
+        let what = format!("has {lines} lines, over {max}");
+        vec![Found {
+            line: 0,
+            what,
+            size: lines,
+        }]
     } else {
         vec![]
     }
@@ -167,7 +192,11 @@ fn function_length(file: &Source) -> Faults {
             .find(|it| matches!(it, '{' | ';'));
         let length = block_lines(below);
         if ends == Some('{') && length > max {
-            faults.push((number, format!("`{name}` has {length} lines, over {max}")));
+            faults.push(Found {
+                line: number,
+                what: format!("`{name}` has {length} lines, over {max}"),
+                size: length,
+            });
         }
     }
     faults
@@ -187,7 +216,11 @@ fn inline_tests(file: &Source) -> Faults {
     let lines = file.inline_test_lines;
     let fault = format!("{lines} lines of inline tests: move them to a sibling tests.rs");
     if lines > INLINE_TEST_LINES_MAX {
-        vec![(0, fault)]
+        vec![Found {
+            line: 0,
+            what: fault,
+            size: lines,
+        }]
     } else {
         vec![]
     }
@@ -203,7 +236,7 @@ fn width(file: &Source) -> Faults {
             .is_some_and(|line| !line.trim().is_empty());
         let literal = line.contains('"') && !said;
         let fault = format!("{columns} columns, over {WIDTH_MAX}");
-        (columns > WIDTH_MAX && !literal).then_some((number, fault))
+        (columns > WIDTH_MAX && !literal).then(|| Found::at(number, fault))
     };
     numbered(&file.text).filter_map(wide).collect()
 }
@@ -215,16 +248,11 @@ fn float(file: &Source) -> Faults {
     let mut faults: Faults = ["f32", "f64"]
         .iter()
         .flat_map(|word| lines_with(&file.code, word))
-        .map(|line| {
-            (
-                line,
-                "a float: money and time are integers or decimals".to_owned(),
-            )
-        })
+        .map(|line| Found::at(line, "a float: money and time are integers or decimals"))
         .collect();
     for (number, line) in numbered(&file.code) {
         if has_float_literal(line) {
-            faults.push((number, "a float literal".to_owned()));
+            faults.push(Found::at(number, "a float literal"));
         }
     }
     faults
@@ -262,7 +290,7 @@ fn unbounded(file: &Source) -> Faults {
     if !file.is_product() {
         return vec![];
     }
-    found.map(|line| (line, fault.to_owned())).collect()
+    found.map(|line| Found::at(line, fault)).collect()
 }
 
 fn to_do(file: &Source) -> Faults {
@@ -278,7 +306,7 @@ fn to_do(file: &Source) -> Faults {
     lines.extend(lines_with(&file.product, "unimplemented"));
     lines
         .into_iter()
-        .map(|line| (line, "a bare to-do: do it or file an issue".into()))
+        .map(|line| Found::at(line, "a bare to-do: do it or file an issue"))
         .collect()
 }
 
@@ -317,7 +345,8 @@ fn library(file: &Source) -> Faults {
             continue;
         }
         for line in lines_with(&file.product, name) {
-            faults.push((line, format!("`{name}` belongs to {}", places.join(", "))));
+            let what = format!("`{name}` belongs to {}", places.join(", "));
+            faults.push(Found::at(line, what));
         }
     }
     faults
@@ -330,7 +359,7 @@ const BANNED_NAMES: &[&str] = &[
 fn name(file: &Source) -> Faults {
     let banned = |part: &str| BANNED_NAMES.contains(&part.trim_end_matches(".rs"));
     let part = file.path.split('/').find(|part| banned(part));
-    part.map(|part| (0, format!("`{part}` says nothing of what is inside")))
+    part.map(|part| Found::at(0, format!("`{part}` says nothing of what is inside")))
         .into_iter()
         .collect()
 }
@@ -353,7 +382,7 @@ fn expect(file: &Source) -> Faults {
             .iter()
             .any(|it| line.contains(it));
         let fault = "no comment says why this cannot fail".to_owned();
-        (calls && !reasoned(number)).then_some((number, fault))
+        (calls && !reasoned(number)).then(|| Found::at(number, fault))
     };
     numbered(&file.product).filter_map(bare).collect()
 }
@@ -379,12 +408,7 @@ fn serde(file: &Source) -> Faults {
         .iter()
         .flat_map(|word| lines_with(&file.product, word));
     lines
-        .map(|line| {
-            (
-                line,
-                "a domain type with a file's or a row's format".to_owned(),
-            )
-        })
+        .map(|line| Found::at(line, "a domain type with a file's or a row's format"))
         .collect()
 }
 
@@ -408,7 +432,7 @@ fn test_name(file: &Source) -> Faults {
         let last = name.rsplit('_').next().unwrap_or_default();
         let numbered = last.len() < 3 && last.ends_with(|letter: char| letter.is_ascii_digit());
         if words < 3 || name.starts_with("test_") || numbered {
-            faults.push((index + 1, format!("`{name}` is no promise")));
+            faults.push(Found::at(index + 1, format!("`{name}` is no promise")));
         }
     }
     faults
@@ -417,7 +441,7 @@ fn test_name(file: &Source) -> Faults {
 fn ignored(file: &Source) -> Faults {
     let bare = |(number, line): (usize, &str)| {
         let fault = "an ignored test says why: #[ignore = \"…\"]".to_owned();
-        (line.trim() == "#[ignore]").then_some((number, fault))
+        (line.trim() == "#[ignore]").then(|| Found::at(number, fault))
     };
     numbered(&file.code).filter_map(bare).collect()
 }

@@ -224,6 +224,9 @@ fn papers_are_judged_too() {
     let word = &papers::foreign_words()[0];
     assert_eq!(papers::foreign(&format!("fine\nsee {word}x\n")).len(), 1);
     assert!(papers::foreign("see docs/operating.md\n").is_empty());
+    assert!(papers::subject(&"ä".repeat(papers::SUBJECT_MAX)).is_none());
+    assert!(papers::subject(&"x".repeat(papers::SUBJECT_MAX + 1)).is_some());
+    assert!(papers::subject("").is_some());
     let named =
         |names: &[&str]| papers::migrations(&names.iter().map(|it| it.to_string()).collect());
     assert!(named(&["0001_books.sql", "0002_caps.sql"]).is_empty());
