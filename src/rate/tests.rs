@@ -435,8 +435,6 @@ fn any_fleet() -> impl Strategy<Value = Vec<Interval>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
     #[test]
     fn accruals_over_any_split_of_time_sum_to_the_rounded_total(
         first in any_line(),

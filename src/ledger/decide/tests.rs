@@ -428,8 +428,6 @@ fn command_of(step: &Step, index: usize, total: &mut i64, books: &Books) -> Opti
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     #[test]
     fn no_sequence_of_commands_breaks_the_books(
         steps in prop::collection::vec(step(), 1..60),
