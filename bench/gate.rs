@@ -63,16 +63,16 @@ async fn run(pinned: bool) -> Outcome<()> {
             proxies::pin(proxy.pid(), 0);
         }
     }
-    let kept = measured(&sides, rounds, length, pinned).await;
+    let mut kept = Vec::new();
+    let done = measured(&sides, rounds, length, pinned, &mut kept).await;
     drop(sides);
     std::fs::remove_dir_all(&folder)?;
-    let kept = kept?;
     println!(
         "{} rounds in {}",
         kept.len(),
         measure::keep("gate", &kept)?.display()
     );
-    Ok(())
+    done
 }
 
 struct Side {
@@ -90,13 +90,14 @@ fn side(name: &'static str, proxy: Proxy) -> Side {
     }
 }
 
+/// What was measured before a fault is kept as well.
 async fn measured(
     sides: &[Side],
     rounds: u64,
     length: Duration,
     pinned: bool,
-) -> Outcome<Vec<serde_json::Value>> {
-    let mut kept = Vec::new();
+    kept: &mut Vec<serde_json::Value>,
+) -> Outcome<()> {
     println!("read call; CPU µs/call of the proxy; pinned: {pinned}");
     println!(
         "{:>5} {:>8} {:>9} {:>12} {:>8} {:>8} {:>14}",
@@ -106,11 +107,9 @@ async fn measured(
         let mut all: Vec<Vec<Figures>> = sides.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
             for (side, figures) in sides.iter().zip(&mut all) {
-                load::drive(side.address, open, length / 8).await?;
-                let pid = side.proxy.as_ref().map(Proxy::pid);
-                let before = pid.map_or(0, measure::cpu_nanos);
-                let mut taken = load::drive(side.address, open, length).await?;
-                taken.cpu_nanos = pid.map_or(0, measure::cpu_nanos).saturating_sub(before);
+                let taken = one_round(side, open, length).await;
+                let taken =
+                    taken.map_err(|fault| format!("{}, {open} open: {fault}", side.name))?;
                 kept.push(serde_json::json!({
                     "bench": "gate", "call": "read", "side": side.name, "open": open,
                     "round": round, "calls": taken.calls, "micros": taken.micros,
@@ -122,7 +121,16 @@ async fn measured(
         }
         print_medians(open, sides, &all);
     }
-    Ok(kept)
+    Ok(())
+}
+
+async fn one_round(side: &Side, open: usize, length: Duration) -> Outcome<Figures> {
+    load::drive(side.address, open, length / 8).await?;
+    let pid = side.proxy.as_ref().map(Proxy::pid);
+    let before = pid.map_or(0, measure::cpu_nanos);
+    let mut taken = load::drive(side.address, open, length).await?;
+    taken.cpu_nanos = pid.map_or(0, measure::cpu_nanos).saturating_sub(before);
+    Ok(taken)
 }
 
 fn print_medians(open: usize, sides: &[Side], all: &[Vec<Figures>]) {
