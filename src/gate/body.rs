@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 pub enum AnswerBody {
     /// Bytes that we hold.
     Whole(Option<Bytes>),
-    /// Bytes as they come; the connection is kept once they ended.
+    /// Bytes as they come; the connection is given back with the last of them.
     Streamed {
         /// CloudStack's body.
         body: Incoming,
@@ -31,6 +31,27 @@ impl AnswerBody {
     #[must_use]
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         Self::Whole(Some(bytes.into()))
+    }
+
+    /// CloudStack's body over this connection. One that is empty gives the connection back at once,
+    /// for nobody will ask it for bytes.
+    #[must_use]
+    pub fn streamed(
+        body: Incoming,
+        sender: SendRequest<Full<Bytes>>,
+        connections: Arc<Connections>,
+    ) -> Self {
+        let sender = if body.is_end_stream() {
+            connections.keep(sender);
+            None
+        } else {
+            Some(sender)
+        };
+        Self::Streamed {
+            body,
+            sender,
+            connections,
+        }
     }
 }
 
@@ -55,9 +76,14 @@ impl Body for AnswerBody {
                 connections,
             } => {
                 let polled = Pin::new(&mut *body).poll_frame(context);
-                if matches!(polled, Poll::Ready(None))
-                    && let Some(sender) = sender.take()
-                {
+                // A server that knows the length drops the body after its last byte and never
+                // asks for the end.
+                let last = match &polled {
+                    Poll::Ready(None) => true,
+                    Poll::Ready(Some(Ok(_))) => body.is_end_stream(),
+                    Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+                };
+                if last && let Some(sender) = sender.take() {
                     connections.keep(sender);
                 }
                 polled
@@ -68,7 +94,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            // Told to be open until the end was seen, so that the connection is given back.
+            // Open for as long as it has the connection.
             Self::Streamed { sender, .. } => sender.is_none(),
         }
     }

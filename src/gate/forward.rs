@@ -66,12 +66,7 @@ pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, 
     let (answer, sender) = way.connections.send(request, false).await?;
     let (mut head, body) = answer.into_parts();
     strip_one_hop(&mut head.headers);
-    let connections = way.connections.clone();
-    let body = AnswerBody::Streamed {
-        body,
-        sender: Some(sender),
-        connections,
-    };
+    let body = AnswerBody::streamed(body, sender, way.connections.clone());
     Ok(Response::from_parts(head, body))
 }
 

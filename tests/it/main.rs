@@ -25,3 +25,4 @@ mod demo;
 mod race;
 mod kill;
 mod clients_live;
+mod kept_connections;
