@@ -10,6 +10,7 @@ use super::body::AnswerBody;
 use super::classify::{self, Standing};
 use super::forward::{self, Way};
 use super::keys::Keys;
+use super::outcome;
 use super::parse::{self, Call, RawRequest, Routed};
 use super::raise;
 use super::refusal::Refusal;
@@ -169,7 +170,7 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         // A full queue only delays: the sweep finds what the call ended.
         let _ = gate.followed.try_send(followed);
     } else {
-        raise::observe_sync(gate, &followed).await;
+        outcome::observe_sync(gate, &followed).await;
     }
     answer
 }

@@ -18,5 +18,7 @@ pub mod resend;
 pub mod forward;
 pub mod reserve;
 pub mod line;
+mod outcome;
+mod promise;
 mod raise;
 pub mod accept;
