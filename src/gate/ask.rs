@@ -4,6 +4,7 @@
 use super::plan::{self, Facts, Question, Thing};
 use super::whose;
 use crate::cloudstack::command::{Command, Parent};
+use crate::cloudstack::envelope::Answer;
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::upstream::UpstreamError;
@@ -68,6 +69,16 @@ impl Asker {
         let more = plan::more(command.price, params, &facts);
         facts.extend(self.facts(&more).await?);
         Ok(facts)
+    }
+
+    /// What CloudStack says of a job.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] where it could not be asked.
+    pub async fn job(&self, id: &str) -> Result<Answer, UpstreamError> {
+        self.service
+            .call("queryAsyncJobResult", &[("jobid", id)])
+            .await
     }
 
     async fn fact(&self, question: &Question) -> Result<Option<Node>, UpstreamError> {

@@ -13,6 +13,7 @@ use super::keys::Keys;
 use super::outcome;
 use super::parse::{self, Call, RawRequest, Routed};
 use super::raise;
+use super::recall;
 use super::refusal::Refusal;
 use super::resend::{Delivery, Resends, Turn};
 use super::respond;
@@ -194,6 +195,10 @@ async fn raised(
             keep(slot, delivery);
             return answer.unwrap_or_else(|| own(&Refusal::AnswerLost, &wrapper, format));
         }
+        Turn::BeforeUs(job) => {
+            let answer = recall::answer(&core.gate, &command, job, format).await;
+            return answer.unwrap_or_else(|| own(&Refusal::AnswerLost, &wrapper, format));
+        }
     };
     let core = core.clone();
     let work = tokio::spawn(async move {
@@ -238,7 +243,8 @@ fn asked_format(head: &Parts, body: &Bytes) -> Format {
     Format::asked(map.as_ref().and_then(|map| map.get("response")))
 }
 
-fn fingerprint(call: &Call) -> [u8; 32] {
+/// What makes two requests one: every name and value, key and signature included.
+pub(super) fn fingerprint(call: &Call) -> [u8; 32] {
     Sha256::digest(call.params.to_wire().as_bytes()).into()
 }
 

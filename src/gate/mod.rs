@@ -21,4 +21,5 @@ pub mod line;
 mod outcome;
 mod promise;
 mod raise;
+mod recall;
 pub mod accept;

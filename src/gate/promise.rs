@@ -1,7 +1,7 @@
 //! Edge: what is durable before a raising call goes out: its hold, its intent, our job's id.
 
 use super::authenticate::Caller;
-use super::line::Gate;
+use super::line::{Gate, fingerprint};
 use super::parse::Call;
 use super::raise::{Judged, rate_refusal, state_of};
 use super::refusal::{Refusal, Shortage};
@@ -96,6 +96,7 @@ fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
             .map(|p| p.per_hour.to_string())
             .unwrap_or_default(),
         one_offs: judged.priced.as_ref().map(one_off_rows).unwrap_or_default(),
+        request: hex(&fingerprint(call)),
     };
     Intent {
         call: judged.id,
@@ -113,6 +114,10 @@ fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
         updated: judged.sent_wall,
         note: String::new(),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn one_off_rows(priced: &Priced) -> Vec<(String, String, String, String, i64)> {

@@ -3,10 +3,12 @@
 //! Go's HTTP client resends a GET by itself when a kept-alive connection dies without an answer.
 //! The same map and signature then gets the first one's answer, or waits for it: one hold, one
 //! forward. A request whose answer was delivered is forgotten, because CloudStack would run an
-//! equal second request as a second call, and so do we.
+//! equal second request as a second call, and so do we. Calls that this gate's death cut off are
+//! remembered from their intents.
 
 use super::wire::Answer;
 use crate::clock::Clock;
+use crate::terms::ids::JobId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,9 +29,18 @@ struct Entry {
     lost: Option<Instant>,
 }
 
+/// A call that was under way when the gate died: asked for again, its job is what it gets.
+#[derive(Debug)]
+struct CutOff {
+    request: [u8; 32],
+    job: Option<JobId>,
+}
+
 #[derive(Debug, Default)]
 struct Remembered {
     serial: u64,
+    cut_off: Vec<CutOff>,
+    cut_off_until: Option<Instant>,
     by_request: HashMap<[u8; 32], Vec<Entry>>,
 }
 
@@ -46,6 +57,9 @@ pub enum Turn {
     First(watch::Sender<Option<Answer>>, Delivery),
     /// It was sent before and its answer was lost: give that one.
     Again(Pending, Delivery),
+    /// It was sent before this process started, and cut off: the job that it started, if it
+    /// starts one.
+    BeforeUs(Option<JobId>),
 }
 
 /// Watches whether an answer reached the client: dropped before [`Delivery::done`], it did not.
@@ -67,6 +81,19 @@ impl Resends {
         }
     }
 
+    /// Remembers calls that were under way when the last process died, for a minute from now.
+    pub fn recall(&self, calls: impl IntoIterator<Item = ([u8; 32], Option<JobId>)>) {
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        remembered.cut_off_until = self.clock.monotonic().checked_add(KEPT);
+        let calls = calls.into_iter().take(KEPT_MAX);
+        remembered.cut_off = calls
+            .map(|(request, job)| CutOff { request, job })
+            .collect();
+    }
+
     /// Whether this request is new, or asks again for an answer that was lost.
     #[must_use]
     pub fn turn(self: &Arc<Self>, fingerprint: [u8; 32]) -> Turn {
@@ -80,6 +107,13 @@ impl Resends {
             remembered
                 .by_request
                 .retain(|_, entries| entries.iter().any(|e| e.wanted(now)));
+        }
+        if remembered.cut_off_until.is_some_and(|until| now >= until) {
+            remembered.cut_off = Vec::new();
+        }
+        let cut_off = &mut remembered.cut_off;
+        if let Some(at) = cut_off.iter().position(|call| call.request == fingerprint) {
+            return Turn::BeforeUs(cut_off.swap_remove(at).job);
         }
         remembered.serial = remembered.serial.wrapping_add(1);
         let mut delivery = Delivery {
@@ -173,6 +207,17 @@ mod tests {
             panic!("not again")
         };
         delivery.done();
+        assert!(matches!(resends.turn([1; 32]), Turn::First(..)));
+    }
+
+    #[test]
+    fn a_call_that_our_death_cut_off_gets_its_job_once() {
+        let resends = resends();
+        resends.recall([([1; 32], Some(JobId::from("j")))]);
+        let Turn::BeforeUs(Some(job)) = resends.turn([1; 32]) else {
+            panic!("not recalled")
+        };
+        assert_eq!(job.as_str(), "j");
         assert!(matches!(resends.turn([1; 32]), Turn::First(..)));
     }
 

@@ -427,9 +427,24 @@ pub struct PlannedText {
     pub per_hour: String,
     /// One-off prices: line, tax group, month, zone, millionths.
     pub one_offs: Vec<(String, String, String, String, i64)>,
+    /// Hash of the client's request: asked again after our death, it gets the first one's answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
 }
 
 impl PlannedText {
+    /// The hash of the client's request that an intent's text keeps.
+    #[must_use]
+    pub fn request_of(planned: &str) -> Option<[u8; 32]> {
+        let kept: Self = serde_json::from_str(planned).ok()?;
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let at = index.checked_mul(2)?;
+            *byte = u8::from_str_radix(kept.request.get(at..at.checked_add(2)?)?, 16).ok()?;
+        }
+        Some(bytes)
+    }
+
     fn one_offs(&self, payer: Option<&PayerId>) -> Vec<LineAmount> {
         use crate::terms::money::Micros;
         use crate::terms::time::BillingMonth;

@@ -4,7 +4,9 @@ use super::wiring::{self, Product, Queues};
 use crate::config::Config;
 use crate::gate::accept;
 use crate::gate::line::Core;
+use crate::meter::follow::PlannedText;
 use crate::store::AuditRow;
+use crate::terms::time::SECOND;
 use crate::upstream::exchange::Connections;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -88,6 +90,17 @@ fn listeners(config: &Config) -> anyhow::Result<Vec<std::net::TcpListener>> {
 /// What was under way when the last process ended is followed to its end; what ended meanwhile
 /// is found by a sweep.
 async fn take_up(product: &Arc<Product>) -> anyhow::Result<()> {
+    let now = product.clock.wall();
+    let open = product.store.open_intents().await?;
+    let young = open
+        .iter()
+        .filter(|intent| now.since(intent.sent) < 60 * SECOND);
+    product.gate.resends.recall(young.filter_map(|intent| {
+        Some((
+            PlannedText::request_of(&intent.planned)?,
+            intent.job.clone(),
+        ))
+    }));
     let unfinished = product.follower.unfinished().await?;
     let count = unfinished.len();
     let sender = product.gate.followed.clone();

@@ -23,6 +23,7 @@ mod ops_page;
 mod stage;
 mod demo;
 mod race;
+mod resend;
 mod kill;
 mod clients_live;
 mod kept_connections;
