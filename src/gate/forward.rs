@@ -10,7 +10,7 @@ use crate::terms::limits;
 use crate::upstream::exchange::Connections;
 use crate::upstream::{Sent, UpstreamError};
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, header};
+use http::{Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::ext::ReasonPhrase;
 use std::net::IpAddr;
@@ -33,11 +33,22 @@ fn request(
     call: &Call,
     map: &ParamMap,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let wire = map.to_wire();
-    let builder = match call.method {
-        Method::Get => Request::get(format!("/client/api?{wire}")),
-        Method::Post => Request::post("/client/api")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
+    let (builder, form) = match call.method {
+        Method::Get => {
+            let path = "/client/api?";
+            let mut target = String::with_capacity(map.wire_bytes().saturating_add(path.len()));
+            target.push_str(path);
+            map.write_wire(&mut target);
+            (
+                Request::get(Uri::from_maybe_shared(Bytes::from(target))?),
+                Bytes::new(),
+            )
+        }
+        Method::Post => {
+            let builder = Request::post("/client/api")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            (builder, Bytes::from(map.to_wire()))
+        }
     };
     let mut builder = builder
         .header(header::HOST, way.host)
@@ -51,10 +62,7 @@ fn request(
     {
         builder = builder.header(header::COOKIE, cookies);
     }
-    match call.method {
-        Method::Get => builder.body(Full::default()),
-        Method::Post => builder.body(Full::from(wire)),
-    }
+    builder.body(Full::from(form))
 }
 
 /// Forwards a call that cannot raise cost; the answer streams through.

@@ -110,7 +110,10 @@ pub async fn line(
     match class {
         Class::Read => stream(core, &call, peer).await,
         Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),
-        Class::Raises => raised(core, call, command, peer, slot).await.response(),
+        Class::Raises => {
+            let command = command.into_owned();
+            raised(core, call, command, peer, slot).await.response()
+        }
     }
 }
 
