@@ -136,6 +136,22 @@ pub enum ParamKind {
     Text,
 }
 
+impl ParamKind {
+    /// The type under CloudStack's own name for it.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Some(match text {
+            "uuid" => Self::Uuid,
+            "boolean" => Self::Boolean,
+            "integer" | "long" | "short" => Self::Integer,
+            "list" => Self::List,
+            "map" => Self::Map,
+            "string" | "date" | "object" | "double" => Self::Text,
+            _ => return None,
+        })
+    }
+}
+
 /// One parameter of a raising command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParamSchema {
@@ -379,15 +395,7 @@ fn param<'a>(fields: &[&'a str]) -> Option<(&'a str, &'a str, ParamSchema)> {
     let [command, param, kind, required, bytes_max] = fields else {
         return None;
     };
-    let kind = match *kind {
-        "uuid" => ParamKind::Uuid,
-        "boolean" => ParamKind::Boolean,
-        "integer" | "long" | "short" => ParamKind::Integer,
-        "list" => ParamKind::List,
-        "map" => ParamKind::Map,
-        "string" | "date" | "object" | "double" => ParamKind::Text,
-        _ => return None,
-    };
+    let kind = ParamKind::named(kind)?;
     let bytes_max = bytes_max.parse().ok()?;
     Some((
         command,

@@ -2,16 +2,26 @@
 
 use super::call::refused;
 use super::shape::address;
-use super::{Call, Plan, Thing};
+use super::{Call, NETWORK, Plan, Thing};
+use crate::cloudstack::command::Parent;
 use crate::gate::refusal::Refusal;
 use std::net::Ipv4Addr;
+
+const VPC: Thing = Thing::Owned(Parent::Vpc);
 
 impl Call<'_> {
     pub(super) fn address(&self) -> Plan {
         if self.params.get("fordisplay") == Some("false") && self.params.get("id").is_some() {
             return Plan::default();
         }
-        Plan::starts(vec![address(false, self.text("zoneid"))])
+        let zone = self.text("zoneid").or_else(|| self.zone_of_address("id"));
+        let zone = zone.or_else(|| {
+            let found = [(NETWORK, "networkid"), (VPC, "vpcid")]
+                .iter()
+                .find_map(|(thing, name)| self.fact(*thing, name));
+            found.and_then(|of| of.text_of("zoneid")).map(str::to_owned)
+        });
+        Plan::starts(vec![address(false, zone)])
     }
 
     /// Every address of a range that is made for an owner, given to one, or made longer. IPv6

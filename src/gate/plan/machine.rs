@@ -2,7 +2,7 @@
 //! elsewhere, or changed by its details.
 
 use super::call::{bytes, entries, networks, refused};
-use super::shape::{of_vm, of_volume, one, planned, volume_of};
+use super::shape::{of_vm, of_volume, planned, volume_of};
 use super::{BACKUP, Call, NETWORK, Plan, Thing, VM};
 use crate::cloudstack::command::Parent;
 use crate::cloudstack::query::ParamMap;
@@ -125,7 +125,8 @@ impl Call<'_> {
         Ok(Plan { after, before })
     }
 
-    /// All of a VM for its new owner: CloudStack moves it with its volumes.
+    /// All of a VM for its new owner: CloudStack moves it with its volumes. Its NICs are metered
+    /// once it runs again.
     pub(super) fn move_vm(&self) -> Result<Plan, Refusal> {
         let vm = self.wanted(VM, "virtualmachineid")?;
         let shape = of_vm(vm);
@@ -146,20 +147,6 @@ impl Call<'_> {
                 .into_iter()
                 .map(|one| planned(UsageType::Volume, of_volume(one))),
         );
-        let networks = networks(self.params);
-        let kept = networks.is_empty() && !shape.name.is_empty();
-        let nics = if kept {
-            vec![None]
-        } else {
-            networks.into_iter().map(Some).collect()
-        };
-        for id in nics {
-            let network = id.and_then(|id| self.get(NETWORK, &id));
-            let offering = network.and_then(|one| one.text_of("networkofferingid"));
-            let mut nic = one(UsageType::NetworkOffering, shape.zone.clone());
-            nic.attributes.offering = offering.map(str::to_owned);
-            after.push(nic);
-        }
         Ok(Plan::starts(after))
     }
 
@@ -209,7 +196,8 @@ impl Call<'_> {
             })
             .unwrap_or_default();
         let sizes = if listed.is_empty() {
-            let data = entries(self.params, "datadiskofferinglist", "diskofferingid").len();
+            let map = "datadiskofferinglist";
+            let data = entries(self.params, map, "diskoffering").len();
             vec![self.volume_most()?; data.saturating_add(1)]
         } else {
             listed

@@ -9,11 +9,17 @@ impl Call<'_> {
     /// A load balancer rule; where it names neither an address nor, for an internal one, a
     /// network's own, CloudStack takes a new address for it.
     pub(super) fn lb_rule(&self) -> Plan {
-        let zone = self.text("zoneid");
+        let zone = self
+            .zone_of_address("publicipid")
+            .or_else(|| self.text("zoneid"));
         let mut plan = Plan::starts(vec![one(UsageType::LoadBalancerPolicy, zone.clone())]);
         if self.params.get("sourceipaddressnetworkid").is_some() {
             // Within a network: it is implemented for the rule.
             let network = self.fact(NETWORK, "networkid");
+            for rule in &mut plan.after {
+                let zone = network.and_then(|network| network.text_of("zoneid"));
+                rule.attributes.zone = zone.map(str::to_owned);
+            }
             if let Some(network) = network.filter(|one| one.text_of("state") == Some("Allocated")) {
                 let of = |state| planned(UsageType::Network, of_network(network, state));
                 plan.before.push(of("Allocated"));
@@ -26,7 +32,14 @@ impl Call<'_> {
     }
 
     pub(super) fn pf_rule(&self) -> Plan {
-        Plan::starts(vec![one(UsageType::PortForwardingRule, None)])
+        let zone = self.zone_of_address("ipaddressid");
+        Plan::starts(vec![one(UsageType::PortForwardingRule, zone)])
+    }
+
+    /// The zone of the address that a parameter names.
+    pub(super) fn zone_of_address(&self, name: &str) -> Option<String> {
+        let address = self.fact(Thing::Owned(Parent::Address), name)?;
+        address.text_of("zoneid").map(str::to_owned)
     }
 
     pub(super) fn vpn_user(&self) -> Plan {
