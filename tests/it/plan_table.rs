@@ -6,10 +6,17 @@ use faregate::cloudstack::query::ParamMap;
 use faregate::cloudstack::tree::Node;
 use faregate::gate::plan::{Facts, Plan, Thing, more, needs, plan};
 use faregate::gate::refusal::Refusal;
+use faregate::gate::reserve::{self, Priced};
 use faregate::gate::typed;
-use faregate::rate::Planned;
+use faregate::policy::check::load;
+use faregate::policy::customer::RuleSet;
+use faregate::rate::{Planned, RateError};
+use faregate::terms::ids::PayerId;
+use faregate::terms::quantity::UnitMicros;
+use faregate::terms::time::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 const CLOUD: &str = include_str!("../fixtures/plans/cloud.json");
 const CALLS: &str = include_str!("../fixtures/plans/calls.tsv");
@@ -188,6 +195,140 @@ fn every_command_that_can_raise_stands_in_the_table_of_calls() {
     }
 }
 
+/// The worked policies, as a new operator gets them.
+fn rules() -> RuleSet {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut files = Vec::new();
+    for folder in ["sellers", "customers", "prepaid", "tariffs"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            files.push((
+                path.display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            ));
+        }
+    }
+    files.sort();
+    load(&files).unwrap()
+}
+
+fn price(rules: &RuleSet, plan: &Plan) -> Result<Priced, RateError> {
+    let (payer, now) = (
+        PayerId::from("prepaid-example"),
+        Timestamp::from_micros(NOW),
+    );
+    reserve::price(rules, &payer, plan, |_| UnitMicros::default(), now)
+}
+
+/// 2026-11-01.
+const NOW: i64 = 1_793_491_200_000_000;
+
+#[test]
+fn the_standard_book_prices_every_meter_that_a_raising_call_can_start() {
+    let (cloud, rules) = (cloud(), rules());
+    let mut kinds = BTreeSet::new();
+    for line in CALLS.lines().filter(|line| !line.starts_with('#')) {
+        let query = line.split('\t').next().unwrap();
+        let plan = judged(query, &cloud).unwrap().unwrap();
+        let priced = price(&rules, &plan).unwrap_or_else(|e| panic!("{query}: {e}"));
+        assert_eq!(priced.unpriced, [], "{query}");
+        kinds.extend(plan.after.iter().map(|one| one.usage_type.number()));
+    }
+    // Every usage type but traffic and disk I/O, which no call starts.
+    let expected = [
+        1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 25, 26, 27, 28, 29, 30, 31,
+    ];
+    assert_eq!(kinds, BTreeSet::from(expected));
+}
+
+#[test]
+fn a_call_costs_by_the_month_what_its_meters_cost_in_the_book() {
+    let (cloud, rules) = (cloud(), rules());
+    for (query, net_and_tax) in [
+        // 20 GiB at 0.0146, 19 % tax.
+        (
+            "command=createBucket&name=b&objectstorageid=o&quota=20",
+            "0.347480",
+        ),
+        // 30 less 10 GiB.
+        ("command=updateBucket&id=bucket&quota=30", "0.347480"),
+        // Two addresses more at 2.92.
+        (
+            "command=updateVlanIpRange&id=range&endip=10.0.0.10",
+            "6.949600",
+        ),
+        // Four GiB more at 0.0876.
+        ("command=resizeVolume&id=vol&size=9", "0.416976"),
+        // Six machines with 1 vCPU and half a GiB at 0.0120 and 0.0060 an hour, with 2 and 3 GiB,
+        // less the one that runs.
+        (
+            "command=updateAutoScaleVmGroup&id=group&maxmembers=6",
+            "67.758600",
+        ),
+        // Eight snapshots of 5 GiB at 0.0438 in each of two zones.
+        (
+            "command=createSnapshotPolicy&volumeid=vol&intervaltype=DAILY&schedule=x&timezone=UTC\
+             &maxsnaps=8&zoneids=y",
+            "4.169760",
+        ),
+    ] {
+        let plan = judged(query, &cloud).unwrap().unwrap();
+        let priced = price(&rules, &plan).unwrap();
+        assert_eq!(priced.per_month.to_string(), net_and_tax, "{query}");
+    }
+}
+
+#[test]
+fn more_is_never_cheaper_and_never_wraps() {
+    let (cloud, rules) = (cloud(), rules());
+    let deploy = "command=deployVirtualMachine&zoneid=z&templateid=t&networkids=used";
+    let values = [
+        1,
+        2,
+        7,
+        1 << 31,
+        1 << 33,
+        1 << 34,
+        (1 << 33) + 1,
+        1 << 53,
+        i64::MAX / 1024,
+        i64::MAX,
+    ];
+    for query in [
+        format!("{deploy}&serviceofferingid=custom&details[0].memory=64&details[0].cpuNumber="),
+        format!("{deploy}&serviceofferingid=custom&details[0].cpuNumber=1&details[0].memory="),
+        format!("{deploy}&serviceofferingid=small&rootdisksize="),
+        format!("{deploy}&serviceofferingid=small&diskofferingid=any&size="),
+        format!(
+            "{deploy}&serviceofferingid=small&datadisksdetails[0].diskofferingid=any\
+             &datadisksdetails[0].size="
+        ),
+        "command=createVolume&zoneid=z&diskofferingid=any&size=".to_owned(),
+        "command=scaleKubernetesCluster&id=k8s&size=".to_owned(),
+        "command=updateAutoScaleVmGroup&id=group&maxmembers=".to_owned(),
+        "command=createBucket&name=b&objectstorageid=o&quota=".to_owned(),
+    ] {
+        let mut last = None;
+        let mut sorted = values;
+        sorted.sort_unstable();
+        for value in sorted {
+            let plan = judged(&format!("{query}{value}"), &cloud);
+            let total = plan
+                .ok()
+                .flatten()
+                .and_then(|plan| price(&rules, &plan).ok());
+            let total = total.map(|priced| priced.total);
+            match (last, total) {
+                (Some(Some(before)), Some(now)) => assert!(now >= before, "{query}{value}"),
+                (Some(None), Some(_)) => panic!("{query}{value} is cheaper than what is refused"),
+                _ => {}
+            }
+            last = Some(total);
+        }
+        assert_eq!(last, Some(None), "{query}: the largest number is refused");
+    }
+}
+
 const HUGE: &str = "9223372036854775807";
 
 #[test]
@@ -231,6 +372,7 @@ fn a_size_that_no_price_can_hold_is_refused_and_never_wraps() {
     );
     let plan = judged(&custom, &cloud).unwrap().unwrap();
     assert_eq!(plan.after[0].attributes.vcpus, Some(i64::MAX));
+    assert!(price(&rules(), &plan).is_err());
 }
 
 #[test]
