@@ -1,7 +1,6 @@
 //! Edge: from a checked configuration to the parts that run.
 
 use crate::clock::Clock;
-use crate::cloudstack::command::CommandTable;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
 use crate::cover::line::Renewals;
@@ -138,7 +137,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         clock: clock.clone(),
         store: store.clone(),
         rules: rules.clone(),
-        table: Arc::new(CommandTable::new(&config.commands.classes)?),
+        table: Arc::new(super::commands::table(&config)?),
         keys,
         directory: directory.clone(),
         asker: Asker::new(service.clone()),
