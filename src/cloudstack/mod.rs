@@ -9,5 +9,6 @@ pub mod signature;
 pub mod envelope;
 pub mod async_job;
 pub mod command;
+pub mod login;
 pub mod time;
 pub mod xml;

@@ -56,10 +56,20 @@ pub struct UpstreamConfig {
     pub server: String,
     /// The Host header it gets.
     pub host: String,
+    /// Further management servers of the same cloud, each with its Host header.
+    pub others: Vec<(String, String)>,
     /// The reading service account's API key.
     pub reader_key: String,
     /// Its secret.
     pub reader_secret: SecretString,
+}
+
+impl UpstreamConfig {
+    /// Every management server as `host:port`, with its Host header.
+    pub fn servers(&self) -> impl Iterator<Item = (String, String)> {
+        let first = (self.server.clone(), self.host.clone());
+        std::iter::once(first).chain(self.others.iter().cloned())
+    }
 }
 
 /// What happens to a raising call whose payer is not decided by money alone.

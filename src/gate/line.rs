@@ -17,7 +17,7 @@ use super::recall;
 use super::refusal::Refusal;
 use super::resend::{Delivery, Resends, Turn};
 use super::respond;
-use super::session::Sessions;
+use super::session::{self, Sessions};
 use super::session_key;
 use super::wire::Answer;
 use crate::clock::Clock;
@@ -32,7 +32,7 @@ use crate::store::{AuditRow, Store};
 use crate::terms::ids::{CallId, JobId, PayerId};
 use crate::upstream::Sent;
 use crate::upstream::directory::Directory;
-use crate::upstream::exchange::Connections;
+use crate::upstream::servers::Fleet;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
@@ -71,8 +71,6 @@ pub struct Gate {
     pub audit: mpsc::Sender<AuditRow>,
     /// Raising requests whose answer may not have arrived.
     pub resends: Arc<Resends>,
-    /// The Host header that CloudStack gets.
-    pub host: String,
 }
 
 /// One core: the shared gate and its own connections.
@@ -81,7 +79,7 @@ pub struct Core {
     /// What every core shares.
     pub gate: Arc<Gate>,
     /// Connections of this core.
-    pub connections: Arc<Connections>,
+    pub fleet: Fleet,
 }
 
 /// The last answer of a connection whose arrival is not known yet.
@@ -106,6 +104,7 @@ pub async fn line(
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
+    session::find_server(core, &call, peer).await;
     let (class, command) = match classify::standing(&core.gate.table, &call.params) {
         Ok(Standing::Known(class, command)) => (class, command),
         Ok(Standing::Forwarded) => return stream(core, &call, peer).await,
@@ -267,8 +266,7 @@ pub(super) fn fingerprint(call: &Call) -> [u8; 32] {
 
 pub(super) fn way<'a>(core: &'a Core, peer: SocketAddr) -> Way<'a> {
     Way {
-        connections: &core.connections,
-        host: &core.gate.host,
+        fleet: &core.fleet,
         client: peer.ip(),
     }
 }

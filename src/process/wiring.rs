@@ -18,6 +18,7 @@ use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
+use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
@@ -39,6 +40,8 @@ pub struct Product {
     pub store: Store,
     /// The rules in force.
     pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The management servers.
+    pub servers: Arc<Servers>,
     /// The reading service account.
     pub service: Arc<Service>,
     /// Who is who.
@@ -106,7 +109,8 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    let service = Arc::new(service(&config, &clock));
+    let servers = Arc::new(Servers::new(config.upstream.servers()));
+    let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
     let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
     let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
@@ -149,13 +153,13 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         followed,
         audit,
         resends: Arc::new(Resends::new(clock.clone())),
-        host: config.upstream.host.clone(),
     };
     let product = Product {
         config,
         clock,
         store,
         rules,
+        servers,
         service,
         directory,
         renewals,
@@ -186,11 +190,10 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
 
 /// The reading service account.
 #[must_use]
-pub fn service(config: &Config, clock: &Clock) -> Service {
+pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service {
     let upstream = &config.upstream;
-    Service::new(
-        upstream.server.clone(),
-        upstream.host.clone(),
+    Service::of(
+        servers,
         upstream.reader_key.clone(),
         upstream.reader_secret.clone(),
         clock.clone(),
@@ -222,7 +225,8 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let service = service(config, &Clock::system());
+        let servers = Arc::new(Servers::new(config.upstream.servers()));
+        let service = service(config, servers, &Clock::system());
         let mut refused = Vec::new();
         for command in READS {
             let page = [("page", "1"), ("pagesize", "1")];

@@ -13,6 +13,7 @@ pub mod call;
 pub mod catalogue;
 pub mod cloud;
 pub mod commands;
+pub mod further;
 pub mod control;
 pub mod exchange;
 pub mod finish;
