@@ -72,6 +72,15 @@ impl UpstreamConfig {
     }
 }
 
+/// Which paths beside the API are served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UiConfig {
+    /// The web interface's files.
+    pub enabled: bool,
+    /// The management server's console servlet.
+    pub console: bool,
+}
+
 /// What happens to a raising call whose payer is not decided by money alone.
 #[derive(Clone, Debug)]
 pub struct CommandConfig {
@@ -96,6 +105,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Billing clock file, for demonstrations alone.
     pub billing_clock: Option<PathBuf>,
+    /// Which paths beside the API are served.
+    pub ui: UiConfig,
     /// Classes for unknown commands.
     pub commands: CommandConfig,
 }

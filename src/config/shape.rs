@@ -1,6 +1,6 @@
 //! Edge: the configuration as written, and the check that turns it into [`Config`].
 
-use super::{CommandConfig, Config, Fault, Listen, UpstreamConfig};
+use super::{CommandConfig, Config, Fault, Listen, UiConfig, UpstreamConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -14,6 +14,8 @@ struct Written {
     upstream: WrittenUpstream,
     #[serde(default)]
     paths: WrittenPaths,
+    #[serde(default)]
+    ui: WrittenUi,
     #[serde(default)]
     commands: toml::Table,
 }
@@ -34,6 +36,13 @@ struct WrittenUpstream {
     host: Option<String>,
     reader_key: Option<String>,
     reader_secret_file: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenUi {
+    enabled: Option<bool>,
+    console: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -123,6 +132,7 @@ pub fn check(
             invoices: path(&paths.invoices, "invoices"),
             key_file: path(&paths.key_file, "faregate.key"),
             billing_clock: paths.billing_clock.as_ref().map(|name| folder.join(name)),
+            ui: check_ui(&written.ui),
             commands,
         }),
         _ => Err(faults.found),
@@ -279,6 +289,15 @@ fn reader_secret(
             );
             None
         }
+    }
+}
+
+/// The web interface is served unless it is switched off, the console with it.
+fn check_ui(written: &WrittenUi) -> UiConfig {
+    let enabled = written.enabled.unwrap_or(true);
+    UiConfig {
+        enabled,
+        console: written.console.unwrap_or(enabled),
     }
 }
 

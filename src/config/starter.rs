@@ -25,6 +25,10 @@ policies = "policies"     # sellers, customers, price books, prepaid terms
 invoices = "invoices"     # where issued documents are written
 key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`, keep it private
 
+[ui]
+# enabled = true          # the web interface's files below /client/ pass, by an allow-list
+# console = true          # the management server's own console servlet passes too
+
 [commands]
 # Commands of your plugins that Faregate does not know are refused until they have a class here:
 # myPluginListThings = "read"      # read | lowers | neutral | raises

@@ -77,6 +77,37 @@ pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, 
     Ok(Response::from_parts(head, body))
 }
 
+/// Forwards a request for a page beside the API; the answer streams through. A call's cookies go
+/// along where it has some.
+///
+/// # Errors
+/// [`UpstreamError`]; a client may simply ask again.
+pub async fn page(
+    way: &Way<'_>,
+    method: &http::Method,
+    target: &str,
+    headers: http::HeaderMap,
+    call: Option<&Call>,
+) -> Result<Response<AnswerBody>, UpstreamError> {
+    let request = Request::builder().method(method.clone()).uri(target);
+    let request = request.header("X-Forwarded-For", way.client.to_string());
+    let mut request = request
+        .body(Full::default())
+        .map_err(|fault| unsent(way, fault))?;
+    request.headers_mut().extend(headers);
+    let cookies = call.and_then(Call::cookies_upstream);
+    if let Some(value) = cookies.and_then(|text| http::HeaderValue::try_from(text).ok()) {
+        request.headers_mut().insert(header::COOKIE, value);
+    }
+    let session = call.and_then(|call| call.cookies.as_ref());
+    let session = session.map(session_key::id);
+    let (answer, sender, connections) = way.fleet.send(request, false, session.as_ref()).await?;
+    let (mut head, body) = answer.into_parts();
+    strip_one_hop(&mut head.headers);
+    let body = AnswerBody::streamed(body, sender, connections);
+    Ok(Response::from_parts(head, body))
+}
+
 /// The status that one server answers a question of ours with; none where it gives no answer.
 pub async fn status_at(way: &Way<'_>, call: &Call, at: usize) -> Option<u16> {
     let request = request(way, call, &call.params).ok()?;

@@ -11,6 +11,7 @@ use super::classify::{self, Standing};
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::outcome;
+use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
 use super::raise;
 use super::recall;
@@ -69,6 +70,8 @@ pub struct Gate {
     pub followed: mpsc::Sender<Followed>,
     /// Judged calls, for operators.
     pub audit: mpsc::Sender<AuditRow>,
+    /// Which paths beside the API are served.
+    pub pages: Pages,
     /// Raising requests whose answer may not have arrived.
     pub resends: Arc<Resends>,
 }
@@ -100,7 +103,10 @@ pub async fn line(
     let call = match read(&head, &body) {
         Ok(Routed::Api(call)) => call,
         Ok(Routed::Elsewhere(path)) => {
-            return refuse(core, None, &Refusal::NotServed(path), Format::Json).response();
+            let cookies = || parse::session_cookies(&headers(&head));
+            let served = pages::serve(core, &head, &body, path, peer, cookies).await;
+            return served
+                .unwrap_or_else(|refusal| refuse(core, None, &refusal, Format::Json).response());
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
@@ -233,11 +239,7 @@ fn keep(slot: &Slot, delivery: Delivery) {
 }
 
 fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
-    let headers: Vec<(String, Vec<u8>)> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
+    let headers = headers(head);
     let target = head.uri.to_string();
     parse::request(&RawRequest {
         method: head.method.as_str(),
@@ -245,6 +247,13 @@ fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
         headers: &headers,
         body,
     })
+}
+
+fn headers(head: &Parts) -> Vec<(String, Vec<u8>)> {
+    let headers = head.headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 /// The form of a refusal for a request that could not be read: as CloudStack would find it.

@@ -14,6 +14,8 @@ pub mod plan;
 pub mod keys;
 pub mod ask;
 pub mod whose;
+pub mod page_path;
+pub mod pages;
 pub mod body;
 pub mod wire;
 pub mod resend;

@@ -8,6 +8,7 @@ use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
+use crate::gate::pages::Pages;
 use crate::gate::resend::Resends;
 use crate::gate::session::Sessions;
 use crate::meter::follow::{Followed, Follower};
@@ -152,6 +153,10 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         meter: meter.clone(),
         followed,
         audit,
+        pages: Pages {
+            files: config.ui.enabled,
+            console: config.ui.console,
+        },
         resends: Arc::new(Resends::new(clock.clone())),
     };
     let product = Product {

@@ -7,7 +7,7 @@ use super::refused::{Refused, forbidden, unauthorized, unknown_command};
 use super::server::Sandbox;
 use super::session::{self, Proof};
 use super::work::Work;
-use super::{auth, commands, control, finish, further, write};
+use super::{auth, commands, control, finish, further, pages, write};
 use crate::cloudstack::envelope::{
     Format, SECURITY_HEADERS, content_type, description, error_body,
 };
@@ -52,7 +52,11 @@ pub async fn respond(
             return Ok(plain(200, &state.to_string()));
         }
         path if path == "/client/api" || path.starts_with("/client/api/") => {}
-        _ => return Ok(plain(404, "the API is at /client/api")),
+        path => {
+            let query = head.uri.query().unwrap_or_default();
+            let page = pages::answer(&head.method, path, query, &head.headers);
+            return Ok(page.unwrap_or_else(|| plain(404, "the API is at /client/api")));
+        }
     }
     if !matches!(head.method, Method::GET | Method::POST | Method::HEAD) {
         return Ok(plain(405, ""));
@@ -419,7 +423,7 @@ pub(super) fn plain(status: u16, text: &str) -> Answer {
     answer
 }
 
-fn append(answer: &mut Answer, name: &str, value: &str) {
+pub(super) fn append(answer: &mut Answer, name: &str, value: &str) {
     let parts = (
         HeaderName::from_bytes(name.as_bytes()),
         HeaderValue::from_str(value),

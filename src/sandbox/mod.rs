@@ -20,6 +20,7 @@ pub mod finish;
 pub mod fixed;
 pub mod limits;
 pub mod records;
+mod pages;
 pub mod refused;
 pub mod save;
 pub mod seed;

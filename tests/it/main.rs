@@ -25,6 +25,7 @@ mod demo;
 mod browser;
 mod sessions;
 mod servers;
+mod ui;
 mod race;
 mod resend;
 mod kill;
