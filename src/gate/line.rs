@@ -11,12 +11,15 @@ use super::classify::{self, Standing};
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::outcome;
+use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
 use super::raise;
 use super::recall;
 use super::refusal::Refusal;
 use super::resend::{Delivery, Resends, Turn};
 use super::respond;
+use super::session::{self, Sessions};
+use super::session_key;
 use super::wire::Answer;
 use crate::clock::Clock;
 use crate::cloudstack::command::{Class, Command, CommandTable};
@@ -30,7 +33,7 @@ use crate::store::{AuditRow, Store};
 use crate::terms::ids::{CallId, JobId, PayerId};
 use crate::upstream::Sent;
 use crate::upstream::directory::Directory;
-use crate::upstream::exchange::Connections;
+use crate::upstream::servers::Fleet;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
@@ -53,6 +56,8 @@ pub struct Gate {
     pub table: Arc<CommandTable>,
     /// Customers' keys.
     pub keys: Keys,
+    /// Customers' login sessions.
+    pub sessions: Sessions,
     /// Who is who.
     pub directory: Arc<Directory>,
     /// What CloudStack says of things.
@@ -65,10 +70,10 @@ pub struct Gate {
     pub followed: mpsc::Sender<Followed>,
     /// Judged calls, for operators.
     pub audit: mpsc::Sender<AuditRow>,
+    /// Which paths beside the API are served.
+    pub pages: Pages,
     /// Raising requests whose answer may not have arrived.
     pub resends: Arc<Resends>,
-    /// The Host header that CloudStack gets.
-    pub host: String,
 }
 
 /// One core: the shared gate and its own connections.
@@ -77,7 +82,7 @@ pub struct Core {
     /// What every core shares.
     pub gate: Arc<Gate>,
     /// Connections of this core.
-    pub connections: Arc<Connections>,
+    pub fleet: Fleet,
 }
 
 /// The last answer of a connection whose arrival is not known yet.
@@ -98,10 +103,14 @@ pub async fn line(
     let call = match read(&head, &body) {
         Ok(Routed::Api(call)) => call,
         Ok(Routed::Elsewhere(path)) => {
-            return refuse(core, None, &Refusal::NotServed(path), Format::Json).response();
+            let cookies = || parse::session_cookies(&headers(&head));
+            let served = pages::serve(core, &head, &body, path, peer, cookies).await;
+            return served
+                .unwrap_or_else(|refusal| refuse(core, None, &refusal, Format::Json).response());
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
+    session::find_server(core, &call, peer).await;
     let (class, command) = match classify::standing(&core.gate.table, &call.params) {
         Ok(Standing::Known(class, command)) => (class, command),
         Ok(Standing::Forwarded) => return stream(core, &call, peer).await,
@@ -132,6 +141,13 @@ async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<Ans
 async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr) -> Answer {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
+    let turn = match command.session {
+        true => gate.sessions.change(call).await,
+        false => Ok(None),
+    };
+    let Ok(_turn) = turn else {
+        return refuse(core, Some(call), &Refusal::Busy, call.format);
+    };
     let (sent, sent_wall) = (gate.clock.billing(), gate.clock.wall());
     let answer = match forward::whole(&way(core, peer), call, &call.params).await {
         Ok(answer) => answer,
@@ -141,6 +157,7 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         }
     };
     gate.keys.heed(&command.name).await;
+    gate.sessions.heed(&command.name);
     if answer.status != 200 {
         return answer;
     }
@@ -225,11 +242,7 @@ fn keep(slot: &Slot, delivery: Delivery) {
 }
 
 fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
-    let headers: Vec<(String, Vec<u8>)> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
+    let headers = headers(head);
     let target = head.uri.to_string();
     parse::request(&RawRequest {
         method: head.method.as_str(),
@@ -237,6 +250,13 @@ fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
         headers: &headers,
         body,
     })
+}
+
+fn headers(head: &Parts) -> Vec<(String, Vec<u8>)> {
+    let headers = head.headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 /// The form of a refusal for a request that could not be read: as CloudStack would find it.
@@ -248,13 +268,17 @@ fn asked_format(head: &Parts, body: &Bytes) -> Format {
 
 /// What makes two requests one: every name and value, key and signature included.
 pub(super) fn fingerprint(call: &Call) -> [u8; 32] {
-    Sha256::digest(call.params.to_wire().as_bytes()).into()
+    let mut hash = Sha256::new_with_prefix(call.params.to_wire().as_bytes());
+    // Equal calls of two sessions are two calls.
+    if let Some(cookies) = &call.cookies {
+        hash.update(session_key::id(cookies));
+    }
+    hash.finalize().into()
 }
 
 pub(super) fn way<'a>(core: &'a Core, peer: SocketAddr) -> Way<'a> {
     Way {
-        connections: &core.connections,
-        host: &core.gate.host,
+        fleet: &core.fleet,
         client: peer.ip(),
     }
 }
@@ -274,6 +298,7 @@ async fn presumed_owner(gate: &Gate, call: &Call) -> Owner {
         let now = gate.clock.wall();
         authenticate::caller(call, Some(&entry), now).ok()
     });
+    let caller = caller.or_else(|| gate.sessions.known(call));
     let owner = caller.and_then(|caller| super::whose::own(&caller).ok());
     owner.unwrap_or_else(|| Owner {
         account: None,

@@ -4,6 +4,8 @@
 
 pub mod parse;
 pub mod authenticate;
+pub mod session_key;
+pub mod session;
 pub mod refusal;
 pub mod respond;
 pub mod classify;
@@ -12,6 +14,8 @@ pub mod plan;
 pub mod keys;
 pub mod ask;
 pub mod whose;
+pub mod page_path;
+pub mod pages;
 pub mod body;
 pub mod wire;
 pub mod resend;

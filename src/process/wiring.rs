@@ -7,7 +7,9 @@ use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
+use crate::gate::pages::Pages;
 use crate::gate::resend::Resends;
+use crate::gate::session::Sessions;
 use crate::meter::follow::{Followed, Follower};
 use crate::meter::line::Meter;
 use crate::meter::sweep::Sweep;
@@ -16,6 +18,7 @@ use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
+use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
@@ -37,6 +40,8 @@ pub struct Product {
     pub store: Store,
     /// The rules in force.
     pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The management servers.
+    pub servers: Arc<Servers>,
     /// The reading service account.
     pub service: Arc<Service>,
     /// Who is who.
@@ -104,7 +109,8 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    let service = Arc::new(service(&config, &clock));
+    let servers = Arc::new(Servers::new(config.upstream.servers()));
+    let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
     let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
     let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
@@ -139,20 +145,25 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         rules: rules.clone(),
         table: Arc::new(super::commands::table(&config)?),
         keys,
+        sessions: Sessions::default(),
         directory: directory.clone(),
         asker: Asker::new(service.clone()),
         renewals: renewals.clone(),
         meter: meter.clone(),
         followed,
         audit,
+        pages: Pages {
+            files: config.ui.enabled,
+            console: config.ui.console,
+        },
         resends: Arc::new(Resends::new(clock.clone())),
-        host: config.upstream.host.clone(),
     };
     let product = Product {
         config,
         clock,
         store,
         rules,
+        servers,
         service,
         directory,
         renewals,
@@ -183,11 +194,10 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
 
 /// The reading service account.
 #[must_use]
-pub fn service(config: &Config, clock: &Clock) -> Service {
+pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service {
     let upstream = &config.upstream;
-    Service::new(
-        upstream.server.clone(),
-        upstream.host.clone(),
+    Service::of(
+        servers,
         upstream.reader_key.clone(),
         upstream.reader_secret.clone(),
         clock.clone(),
@@ -219,7 +229,8 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let service = service(config, &Clock::system());
+        let servers = Arc::new(Servers::new(config.upstream.servers()));
+        let service = service(config, servers, &Clock::system());
         let mut refused = Vec::new();
         for command in READS {
             let page = [("page", "1"), ("pagesize", "1")];
