@@ -56,6 +56,9 @@ pub struct Followed {
     pub one_offs: Vec<LineAmount>,
     /// An intent was written for it.
     pub intent: bool,
+    /// The caller's own payer, where it was not sure whose the call is: if what it makes is
+    /// another payer's, the hold goes back and the other one pays.
+    pub in_doubt: Option<PayerId>,
 }
 
 /// Follows calls.
@@ -130,6 +133,7 @@ impl Follower {
             hold: intent.hold,
             one_offs: planned.one_offs(intent.payer.as_ref()),
             intent: true,
+            in_doubt: intent.payer.clone().filter(|_| planned.in_doubt),
         }
     }
 
@@ -273,6 +277,7 @@ impl Follower {
             command,
             intents,
             hold: call.hold,
+            in_doubt: call.in_doubt.clone(),
         }
     }
 
@@ -427,6 +432,9 @@ pub struct PlannedText {
     pub per_hour: String,
     /// One-off prices: line, tax group, month, zone, millionths.
     pub one_offs: Vec<(String, String, String, String, i64)>,
+    /// It was not sure whose the call is.
+    #[serde(default)]
+    pub in_doubt: bool,
 }
 
 impl PlannedText {
