@@ -26,3 +26,5 @@ mod race;
 mod kill;
 mod clients_live;
 mod kept_connections;
+mod owners;
+mod owners_money;
