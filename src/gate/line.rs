@@ -178,6 +178,7 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         hold: None,
         one_offs: Vec::new(),
         intent: false,
+        in_doubt: None,
     };
     note(
         gate,

@@ -24,6 +24,7 @@ use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 
 /// Payers, calls and notes that wait for their task.
@@ -131,6 +132,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         store: store.clone(),
         service: service.clone(),
         clock: clock.clone(),
+        rounds: AtomicU32::new(0),
     };
     let keys = Keys::new(
         service.clone(),
@@ -205,7 +207,7 @@ pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service
 }
 
 /// What the reading role must be able to call.
-const READS: [&str; 12] = [
+const READS: [&str; 26] = [
     "listUsers",
     "listAccounts",
     "listDomains",
@@ -218,6 +220,20 @@ const READS: [&str; 12] = [
     "listNetworks",
     "listPublicIpAddresses",
     "listUsageTypes",
+    "listDiskOfferings",
+    "listNetworkOfferings",
+    "listProjectAccounts",
+    "listTemplates",
+    "listIsos",
+    "listVPCs",
+    "listSnapshots",
+    "listVMSnapshot",
+    "listBackups",
+    "listLoadBalancerRules",
+    "listPortForwardingRules",
+    "listVpnUsers",
+    "listBuckets",
+    "listUsageRecords",
 ];
 
 /// Calls each command of the reading role once and prints what it may not.

@@ -33,3 +33,5 @@ mod kill;
 mod clients_live;
 mod kept_connections;
 mod live_commands;
+mod owners;
+mod owners_money;
