@@ -4,6 +4,7 @@
 //! hold and intent, durable → forward once → observe → answer. What cannot raise cost is
 //! forwarded from the same parsed map and CloudStack answers.
 
+use super::admit;
 use super::ask::Asker;
 use super::authenticate;
 use super::body::AnswerBody;
@@ -108,9 +109,19 @@ pub async fn line(
     };
     let (class, command) = match classify::standing(&core.gate.table, &call.params) {
         Ok(Standing::Known(class, command)) => (class, command),
-        Ok(Standing::Forwarded) => return stream(core, &call, peer).await,
+        Ok(Standing::Forwarded) => {
+            return match admit::open(core, &call, (Class::Read, call.command()), peer).await {
+                Ok(()) => stream(core, &call, peer).await,
+                Err(refusal) => refuse(core, Some(&call), &refusal, call.format).response(),
+            };
+        }
         Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
     };
+    if class != Class::Raises
+        && let Err(refusal) = admit::open(core, &call, (class, &command.name), peer).await
+    {
+        return refuse(core, Some(&call), &refusal, call.format).response();
+    }
     match class {
         Class::Read => stream(core, &call, peer).await,
         Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),

@@ -20,6 +20,7 @@ pub mod resend;
 pub mod forward;
 pub mod reserve;
 pub mod line;
+mod admit;
 mod outcome;
 mod promise;
 mod raise;

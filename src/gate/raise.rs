@@ -96,7 +96,11 @@ pub(super) async fn raise(
 }
 
 /// The caller: by his key, or by his login session.
-async fn verified(core: &Core, call: &Call, peer: SocketAddr) -> Result<Caller, Refusal> {
+pub(super) async fn verified(
+    core: &Core,
+    call: &Call,
+    peer: SocketAddr,
+) -> Result<Caller, Refusal> {
     let gate = &core.gate;
     if !call.signed() && call.cookies.is_some() {
         return session::caller(core, call, peer).await;
