@@ -25,6 +25,8 @@ pub mod resend;
 pub mod forward;
 pub mod reserve;
 pub mod line;
+mod admit;
+mod observe;
 mod outcome;
 mod promise;
 mod raise;

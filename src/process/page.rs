@@ -117,6 +117,7 @@ async fn live(product: &Product) -> Result<LiveView, StoreError> {
     view.calls = calls(product).await?;
     holds(product, &mut view).await?;
     differences(product, &mut view);
+    view.policy_faults = product.reloads.faults().len();
     view.alarms = alarms(product, &parked, &view);
     Ok(view)
 }
@@ -384,6 +385,13 @@ fn alarms(
             kind: "clock".to_owned(),
             what: "the clock jumped: renewals wait".to_owned(),
             act: "look at the machine's time, then POST /clock/resume".to_owned(),
+        });
+    }
+    for fault in product.reloads.faults() {
+        alarms.push(AlarmView {
+            kind: "policy".to_owned(),
+            what: format!("the changed policies are not in force: {fault}"),
+            act: "mend the file; it is read again by itself".to_owned(),
         });
     }
     for (payer, reason) in parked {

@@ -124,6 +124,7 @@ fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<boo
     tokio::spawn(audit(product.clone(), queues.audit));
     tokio::spawn(sweeps(product.clone(), stop.clone()));
     tokio::spawn(super::months::run(product.clone(), stop.clone()));
+    tokio::spawn(super::reload::run(product.clone(), stop.clone()));
 }
 
 async fn audit(product: Arc<Product>, mut rows: mpsc::Receiver<AuditRow>) {

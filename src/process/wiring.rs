@@ -59,6 +59,8 @@ pub struct Product {
     pub gate: Arc<Gate>,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,
+    /// What became of changed policies.
+    pub reloads: super::reload::Reloads,
 }
 
 /// The receiving ends of the product's queues.
@@ -174,6 +176,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
         months: super::months::LastMonth::default(),
+        reloads: super::reload::Reloads::default(),
     };
     let queues = Queues {
         wake: wake_end,
