@@ -1,5 +1,6 @@
 //! Pure: who sells, who pays, and which CloudStack subject belongs to whom.
 
+use crate::policy::limits::{CallLimit, ThingLimit};
 use crate::policy::prepaid::PrepaidProfile;
 use crate::policy::tariff::PriceBook;
 use crate::terms::ids::{PayerId, SellerId};
@@ -193,6 +194,10 @@ pub struct RuleSet {
     pub prepaid: BTreeMap<String, PrepaidProfile>,
     /// Who pays for the rest.
     pub rest: ForTheRest,
+    /// How often somebody may call.
+    pub limits: Vec<CallLimit>,
+    /// How much of what a payer may have.
+    pub things: Vec<ThingLimit>,
     /// SHA-256 over the files it was read from: events name the rules that decided them.
     pub hash: [u8; 32],
 }

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod customer;
+pub mod limits;
 pub mod prepaid;
 pub mod shape;
 pub mod tariff;
