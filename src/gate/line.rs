@@ -17,6 +17,8 @@ use super::recall;
 use super::refusal::Refusal;
 use super::resend::{Delivery, Resends, Turn};
 use super::respond;
+use super::session::Sessions;
+use super::session_key;
 use super::wire::Answer;
 use crate::clock::Clock;
 use crate::cloudstack::command::{Class, Command, CommandTable};
@@ -53,6 +55,8 @@ pub struct Gate {
     pub table: Arc<CommandTable>,
     /// Customers' keys.
     pub keys: Keys,
+    /// Customers' login sessions.
+    pub sessions: Sessions,
     /// Who is who.
     pub directory: Arc<Directory>,
     /// What CloudStack says of things.
@@ -129,6 +133,13 @@ async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<Ans
 async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr) -> Answer {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
+    let turn = match command.session {
+        true => gate.sessions.change(call).await,
+        false => Ok(None),
+    };
+    let Ok(_turn) = turn else {
+        return refuse(core, Some(call), &Refusal::Busy, call.format);
+    };
     let (sent, sent_wall) = (gate.clock.billing(), gate.clock.wall());
     let answer = match forward::whole(&way(core, peer), call, &call.params).await {
         Ok(answer) => answer,
@@ -138,6 +149,7 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         }
     };
     gate.keys.heed(&command.name).await;
+    gate.sessions.heed(&command.name);
     if answer.status != 200 {
         return answer;
     }
@@ -245,7 +257,12 @@ fn asked_format(head: &Parts, body: &Bytes) -> Format {
 
 /// What makes two requests one: every name and value, key and signature included.
 pub(super) fn fingerprint(call: &Call) -> [u8; 32] {
-    Sha256::digest(call.params.to_wire().as_bytes()).into()
+    let mut hash = Sha256::new_with_prefix(call.params.to_wire().as_bytes());
+    // Equal calls of two sessions are two calls.
+    if let Some(cookies) = &call.cookies {
+        hash.update(session_key::id(cookies));
+    }
+    hash.finalize().into()
 }
 
 pub(super) fn way<'a>(core: &'a Core, peer: SocketAddr) -> Way<'a> {
@@ -271,6 +288,7 @@ async fn presumed_owner(gate: &Gate, call: &Call) -> Owner {
         let now = gate.clock.wall();
         authenticate::caller(call, Some(&entry), now).ok()
     });
+    let caller = caller.or_else(|| gate.sessions.known(call));
     let owner = caller.and_then(|caller| super::whose::own(&caller).ok());
     owner.unwrap_or_else(|| Owner {
         account: None,

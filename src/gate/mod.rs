@@ -4,6 +4,8 @@
 
 pub mod parse;
 pub mod authenticate;
+pub mod session_key;
+pub mod session;
 pub mod refusal;
 pub mod respond;
 pub mod classify;

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 const PROMO_TRIES: usize = 4;
 
 /// The client's map with our own job id, signed anew with the key that verified it. CloudStack
-/// takes a job id on asynchronous commands alone.
+/// takes a job id on asynchronous commands alone; a session's call is never changed.
 pub(super) fn with_our_job(
     gate: &Gate,
     call: &Call,
@@ -29,12 +29,12 @@ pub(super) fn with_our_job(
     judged: &mut Judged,
 ) -> ParamMap {
     let mut map = call.params.clone();
-    if command.kind == Kind::Sync {
+    let Some(key) = caller.key().filter(|_| command.kind != Kind::Sync) else {
         return map;
-    }
+    };
     let job = gate.clock.random_uuid();
     map.insert("customjobid", &job);
-    let signed = signature::sign(&map, caller.key().secret.expose_secret().as_bytes());
+    let signed = signature::sign(&map, key.secret.expose_secret().as_bytes());
     map.set_value("signature", signed);
     judged.job = Some(JobId::from(job));
     map

@@ -10,7 +10,7 @@ use super::promise::{promise, with_our_job};
 use super::refusal::Refusal;
 use super::reserve::{self, Priced};
 use super::whose::{self, Whose};
-use super::{typed, wire::Answer};
+use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
@@ -42,7 +42,11 @@ pub(super) async fn raise(
 ) -> Result<Answer, Refusal> {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
-    let judged = judge(gate, &mut call, command, id).await;
+    let _turn = gate.sessions.enter(&call).await;
+    let judged = match verified(core, &call, peer).await {
+        Ok(caller) => judge(gate, caller, &mut call, command, id).await,
+        Err(refusal) => Err(refusal),
+    };
     let (caller, mut judged) = judged.inspect_err(|refusal| {
         let reason = format!("{}: {}", refusal.rule(), refusal.text());
         note(gate, id, &command.name, None, "refuse", &reason);
@@ -91,21 +95,31 @@ pub(super) async fn raise(
     }
 }
 
-/// Verifies, types, finds the owner and the payer, and prices.
+/// The caller: by his key, or by his login session.
+async fn verified(core: &Core, call: &Call, peer: SocketAddr) -> Result<Caller, Refusal> {
+    let gate = &core.gate;
+    if !call.signed() && call.cookies.is_some() {
+        return session::caller(core, call, peer).await;
+    }
+    let name = call.params.get("apikey").unwrap_or_default();
+    let key = if name.is_empty() {
+        None
+    } else {
+        let entry = gate.keys.entry(name).await;
+        entry.map_err(|fault| Refusal::CannotAsk(fault.what))?
+    };
+    authenticate::caller(call, key.as_deref(), gate.clock.wall())
+}
+
+/// Types, finds the owner and the payer, and prices.
 async fn judge(
     gate: &Gate,
+    caller: Caller,
     call: &mut Call,
     command: &Command,
     id: CallId,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
-    let name = call.params.get("apikey").unwrap_or_default().to_owned();
-    let key = if name.is_empty() {
-        None
-    } else {
-        gate.keys.entry(&name).await.map_err(cannot)?
-    };
-    let caller = authenticate::caller(call, key.as_deref(), gate.clock.wall())?;
     if command.price == PriceRule::Missing {
         return unpriced(gate, call, command, caller, id).await;
     }

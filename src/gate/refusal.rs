@@ -47,6 +47,8 @@ pub enum Refusal {
     UnknownCommand(String),
     /// Key unknown, signature wrong, expired, user or account off: CloudStack tells none apart.
     NotVerified,
+    /// CloudStack's own answer to whether the session is alive.
+    Told(ApiError),
     /// Who the caller or the owner is could not be found out.
     CannotAsk(String),
     /// C7, C8: a parameter of a priced call that CloudStack could read in another way.
@@ -91,7 +93,7 @@ impl Refusal {
             Self::Params(_) => "C3",
             Self::Cookies => "C6",
             Self::UnknownCommand(_) => "C8",
-            Self::NotVerified => "C10",
+            Self::NotVerified | Self::Told(_) => "C10",
             Self::CannotAsk(_) => "key.cannot-ask",
             Self::Parameter { .. } => "C7",
             Self::OwnerUnclear(_) => "owner.unclear",
@@ -117,6 +119,7 @@ impl Refusal {
             Self::BodyTooLong => (413, Some(9999)),
             Self::NotServed(_) => (404, Some(9999)),
             Self::Cookies | Self::NotVerified => (401, None),
+            Self::Told(error) => (error.code, error.cs_code),
             Self::Params(_) | Self::Parameter { .. } | Self::OwnerUnclear(_) => (431, Some(9999)),
             Self::UnknownCommand(_) => (432, Some(9999)),
             Self::NobodyPays => (531, Some(4365)),
@@ -154,6 +157,7 @@ impl Refusal {
             Self::Cookies | Self::NotVerified => {
                 "unable to verify user credentials and/or request signature".to_owned()
             }
+            Self::Told(error) => error.text.clone(),
             Self::NotServed(path) => format!("`{path}` is not served here"),
             Self::UnknownCommand(name) => format!(
                 "command `{name}` is not known to the gate; the provider can give it a class"

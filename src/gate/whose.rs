@@ -103,11 +103,11 @@ fn as_owner(node: &Node) -> Option<Owner> {
 
 /// The caller's own account.
 pub fn own(caller: &Caller) -> Result<Owner, Refusal> {
-    let key = caller.key();
+    let person = caller.person();
     let domain = caller.domain().cloned();
     Ok(Owner {
-        account: Some(key.account.clone()),
-        account_name: Some(key.account_name.clone()),
+        account: Some(person.account.clone()),
+        account_name: Some(person.account_name.clone()),
         domain: domain.ok_or_else(|| Refusal::CannotAsk("a domain without a path".to_owned()))?,
         project: None,
     })
@@ -160,7 +160,7 @@ async fn may_act(
     let same_name = owner.account_name.as_ref().map(|name| name.to_lowercase())
         == own.account_name.as_ref().map(|name| name.to_lowercase());
     let same_account = owner.project.is_none() && owner.domain == own.domain && same_name;
-    if same_account || caller.key().account_kind == ROOT_ADMIN {
+    if same_account || caller.person().account_kind == ROOT_ADMIN {
         return Ok(true);
     }
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
@@ -169,7 +169,7 @@ async fn may_act(
         let project = directory.project(project.as_str()).await.map_err(cannot)?;
         return Ok(project.is_some_and(|project| project.domain == own.domain));
     }
-    if caller.key().account_kind != DOMAIN_ADMIN {
+    if caller.person().account_kind != DOMAIN_ADMIN {
         return Ok(false);
     }
     let path = directory.path(&owner.domain).await.map_err(cannot)?;

@@ -9,6 +9,7 @@ use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
 use crate::gate::resend::Resends;
+use crate::gate::session::Sessions;
 use crate::meter::follow::{Followed, Follower};
 use crate::meter::line::Meter;
 use crate::meter::sweep::Sweep;
@@ -140,6 +141,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         rules: rules.clone(),
         table: Arc::new(CommandTable::new(&config.commands.classes)?),
         keys,
+        sessions: Sessions::default(),
         directory: directory.clone(),
         asker: Asker::new(service.clone()),
         renewals: renewals.clone(),
