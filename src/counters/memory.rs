@@ -1,7 +1,6 @@
 //! Edge: one node's own counting: governor's cell rate per limit and subject.
 
-use super::TooMany;
-use crate::policy::limits::{Counted, Pace};
+use crate::policy::limits::{Counted, Pace, TooMany};
 use crate::terms::limits::{COUNTED_LIMITS_MAX, COUNTED_SUBJECTS_MAX};
 use arc_swap::ArcSwap;
 use governor::clock::{Clock as _, DefaultClock};

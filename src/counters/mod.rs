@@ -6,32 +6,11 @@
 mod memory;
 mod shared;
 
-use crate::policy::limits::{CallLimit, Counted};
+use crate::policy::limits::{Counted, TooMany};
 use memory::Memory;
 use std::sync::Arc;
 
 pub use shared::{Health, Shared};
-
-/// A limit that says no.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TooMany {
-    /// Its id.
-    pub rule: String,
-    /// What its people are told.
-    pub reason: String,
-    /// Microseconds until the next call is free.
-    pub wait: i64,
-}
-
-impl TooMany {
-    fn of(limit: &CallLimit, wait: i64) -> Self {
-        Self {
-            rule: limit.id.clone(),
-            reason: limit.reason.clone(),
-            wait: wait.max(1),
-        }
-    }
-}
 
 /// Everything that is counted of one node's calls.
 #[derive(Debug)]

@@ -3,8 +3,7 @@
 //! A call waits for Redis 50 ms at most. At the first answer that does not come, or is none, this
 //! node counts by itself, and asks in the background until Redis is there again.
 
-use super::TooMany;
-use crate::policy::limits::Counted;
+use crate::policy::limits::{Counted, TooMany};
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, Script};

@@ -1,7 +1,10 @@
 //! Edge: a call that can raise cost: who pays, how much, the hold, the one send, the outcome.
 
 use super::authenticate::{self, Caller};
+use super::claim;
+use super::estimate;
 use super::forward;
+use super::limit;
 use super::line::{Core, Gate, lost, note, way};
 use super::outcome::{answered, follow, give_back};
 use super::parse::Call;
@@ -14,6 +17,7 @@ use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
+use crate::ledger::things::Things;
 use crate::rate::RateError;
 use crate::store::StoreError;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
@@ -27,6 +31,8 @@ pub(super) struct Judged {
     pub(super) payer: Option<PayerId>,
     pub(super) whose: Whose,
     pub(super) priced: Option<Priced>,
+    /// What it adds to what its payer has.
+    pub(super) adds: Things,
     pub(super) hold: Option<HoldId>,
     pub(super) job: Option<JobId>,
     pub(super) sent: Timestamp,
@@ -44,7 +50,7 @@ pub(super) async fn raise(
     let id = CallId::from_bits(gate.clock.id_bits());
     let _turn = gate.sessions.enter(&call).await;
     let judged = match verified(core, &call, peer).await {
-        Ok(caller) => judge(gate, caller, &mut call, command, id).await,
+        Ok(caller) => admitted(gate, caller, &mut call, command, id).await,
         Err(refusal) => Err(refusal),
     };
     let (caller, mut judged) = judged.inspect_err(|refusal| {
@@ -52,7 +58,7 @@ pub(super) async fn raise(
         note(gate, id, &command.name, None, "refuse", &reason);
     })?;
     let map = with_our_job(gate, &call, command, &caller, &mut judged);
-    promise(gate, &call, command, &mut judged)
+    let state = promise(gate, &call, command, &mut judged)
         .await
         .inspect_err(|refusal| {
             let reason = format!("{}: {}", refusal.rule(), refusal.text());
@@ -80,8 +86,10 @@ pub(super) async fn raise(
     );
     let outcome = forward::whole(&way(core, peer), &call, &map).await;
     match outcome {
-        Ok(answer) => {
+        Ok(mut answer) => {
             answered(gate, &call, command, &judged, &answer).await;
+            let told = estimate::headers(gate, &caller, &judged, state).await;
+            answer.headers.extend(told);
             Ok(answer)
         }
         Err(fault) => {
@@ -96,7 +104,11 @@ pub(super) async fn raise(
 }
 
 /// The caller: by his key, or by his login session.
-async fn verified(core: &Core, call: &Call, peer: SocketAddr) -> Result<Caller, Refusal> {
+pub(super) async fn verified(
+    core: &Core,
+    call: &Call,
+    peer: SocketAddr,
+) -> Result<Caller, Refusal> {
     let gate = &core.gate;
     if !call.signed() && call.cookies.is_some() {
         return session::caller(core, call, peer).await;
@@ -109,6 +121,18 @@ async fn verified(core: &Core, call: &Call, peer: SocketAddr) -> Result<Caller, 
         entry.map_err(|fault| Refusal::CannotAsk(fault.what))?
     };
     authenticate::caller(call, key.as_deref(), gate.clock.wall())
+}
+
+/// Counts the call against its caller's limits, then judges it.
+pub(super) async fn admitted(
+    gate: &Gate,
+    caller: Caller,
+    call: &mut Call,
+    command: &Command,
+    id: CallId,
+) -> Result<(Caller, Judged), Refusal> {
+    limit::by_caller(gate, &caller, &command.name, command.class).await?;
+    judge(gate, caller, call, command, id).await
 }
 
 /// Types, finds the owner and the payer, and prices.
@@ -153,6 +177,7 @@ async fn judge(
         payer: Some(payer),
         whose,
         priced,
+        adds: plan.as_ref().map(claim::adds).unwrap_or_default(),
         hold: None,
         job: None,
         sent: now,
@@ -197,6 +222,7 @@ async fn unpriced(
         payer: Some(payer),
         whose,
         priced: None,
+        adds: Things::default(),
         hold: None,
         job: None,
         sent: now,

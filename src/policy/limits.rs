@@ -116,6 +116,39 @@ pub struct Counted<'a> {
     pub subject: String,
 }
 
+/// A call limit that says no.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TooMany {
+    /// Its id.
+    pub rule: String,
+    /// What its people are told.
+    pub reason: String,
+    /// Microseconds until the next call is free.
+    pub wait: i64,
+}
+
+impl TooMany {
+    /// The refusal of a limit that is free again after so many microseconds.
+    #[must_use]
+    pub fn of(limit: &CallLimit, wait: i64) -> Self {
+        Self {
+            rule: limit.id.clone(),
+            reason: limit.reason.clone(),
+            wait: wait.max(1),
+        }
+    }
+    /// The wait in milliseconds, rounded up.
+    #[must_use]
+    pub fn wait_ms(&self) -> i64 {
+        self.wait.saturating_add(999) / 1_000
+    }
+    /// The wait in seconds, rounded up: `Retry-After` (RFC 9110 §10.2.3).
+    #[must_use]
+    pub fn wait_seconds(&self) -> i64 {
+        self.wait.saturating_add(999_999) / 1_000_000
+    }
+}
+
 /// The limits that a call counts against, the most specific first: by whom they count (key, user,
 /// account, domain, address), then those that name commands, then those that name a class. Of
 /// limits that count alike, the one that names its subject (the nearest domain) takes the place
