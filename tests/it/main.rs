@@ -27,3 +27,6 @@ mod resend;
 mod kill;
 mod clients_live;
 mod kept_connections;
+mod limits;
+mod limits_shared;
+mod estimate;
