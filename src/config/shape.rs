@@ -1,5 +1,6 @@
 //! Edge: the configuration as written, and the check that turns it into [`Config`].
 
+use super::serving::{WrittenEntry, WrittenTls, check_entry, check_tls};
 use super::{CommandConfig, Config, Fault, Listen, UpstreamConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -23,7 +24,13 @@ struct Written {
 struct WrittenListen {
     gate: Spanned<String>,
     ops: Spanned<String>,
+    metrics: Option<Spanned<String>>,
     threads: Option<Spanned<i64>>,
+    connections_max: Option<Spanned<i64>>,
+    connections_per_address_max: Option<Spanned<i64>>,
+    trusted_proxies: Option<Spanned<Vec<String>>>,
+    proxy_protocol: Option<Spanned<bool>>,
+    tls: Option<WrittenTls>,
 }
 
 #[derive(Deserialize)]
@@ -31,6 +38,7 @@ struct WrittenListen {
 struct WrittenUpstream {
     url: Spanned<String>,
     host: Option<String>,
+    ca_file: Option<Spanned<String>>,
     reader_key: Option<String>,
     reader_secret_file: Option<Spanned<String>>,
 }
@@ -46,14 +54,14 @@ struct WrittenPaths {
 }
 
 /// Faults of one file, gathered.
-struct Faults<'a> {
+pub(super) struct Faults<'a> {
     file: &'a str,
     text: &'a str,
     found: Vec<Fault>,
 }
 
 impl Faults<'_> {
-    fn at(&mut self, offset: usize, what: String, instead: &str) {
+    pub(super) fn at(&mut self, offset: usize, what: String, instead: &str) {
         let line = self
             .text
             .get(..offset)
@@ -65,7 +73,7 @@ impl Faults<'_> {
             instead: instead.to_owned(),
         });
     }
-    fn address(&mut self, value: &Spanned<String>, key: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&mut self, value: &Spanned<String>, key: &str) -> Option<SocketAddr> {
         let parsed = value.get_ref().parse().ok();
         if parsed.is_none() {
             let what = format!(
@@ -106,7 +114,7 @@ pub fn check(
             return Err(faults.found);
         }
     };
-    let listen = check_listen(&written.listen, &mut faults);
+    let listen = check_listen(&written.listen, folder, &mut faults);
     let upstream = check_upstream(&written.upstream, folder, environment, &mut faults);
     let commands = check_commands(&written.commands, &mut faults);
     let path = |value: &Option<String>, default: &str| -> PathBuf {
@@ -128,9 +136,20 @@ pub fn check(
     }
 }
 
-fn check_listen(written: &WrittenListen, faults: &mut Faults<'_>) -> Option<Listen> {
+fn check_listen(written: &WrittenListen, folder: &Path, faults: &mut Faults<'_>) -> Option<Listen> {
     let gate = faults.address(&written.gate, "listen.gate");
     let ops = faults.address(&written.ops, "listen.ops");
+    let metrics = written.metrics.as_ref();
+    let metrics = metrics.map(|address| faults.address(address, "listen.metrics"));
+    let tls = written.tls.as_ref();
+    let tls = tls.map(|tls| check_tls(tls, folder, faults));
+    let entry = WrittenEntry {
+        connections_max: written.connections_max.as_ref(),
+        connections_per_address_max: written.connections_per_address_max.as_ref(),
+        trusted_proxies: written.trusted_proxies.as_ref(),
+        proxy_protocol: written.proxy_protocol.as_ref(),
+    };
+    let entry = check_entry(&entry, faults);
     let threads = match &written.threads {
         None => Some(1),
         Some(count) if (1..=256).contains(count.get_ref()) => {
@@ -154,7 +173,10 @@ fn check_listen(written: &WrittenListen, faults: &mut Faults<'_>) -> Option<List
     Some(Listen {
         gate: gate?,
         ops: ops?,
+        metrics: metrics.flatten(),
+        tls: tls.flatten(),
         threads: threads?,
+        entry: entry?,
     })
 }
 

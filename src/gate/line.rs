@@ -4,6 +4,7 @@
 //! hold and intent, durable → forward once → observe → answer. What cannot raise cost is
 //! forwarded from the same parsed map and CloudStack answers.
 
+use super::accept::caps::Caps;
 use super::ask::Asker;
 use super::authenticate;
 use super::body::AnswerBody;
@@ -78,6 +79,8 @@ pub struct Core {
     pub gate: Arc<Gate>,
     /// Connections of this core.
     pub connections: Arc<Connections>,
+    /// What is open and under way on all cores.
+    pub caps: Arc<Caps>,
 }
 
 /// The last answer of a connection whose arrival is not known yet.
@@ -201,6 +204,8 @@ async fn raised(
         }
     };
     let core = core.clone();
+    // The process does not end while the call is under way.
+    let working = core.caps.work();
     let work = tokio::spawn(async move {
         let answer = match raise::raise(&core, call, &command, peer).await {
             Ok(answer) => answer,
@@ -208,6 +213,7 @@ async fn raised(
         };
         // Nobody listens where the client is gone; the answer is kept for its resend.
         let _ = tell.send(Some(answer.clone()));
+        drop(working);
         answer
     });
     let answer = work

@@ -1,9 +1,12 @@
 //! Edge: roles, wiring, signals, drain: the only place that knows all the others.
 
+pub mod certificates;
+mod figures;
 pub mod months;
 pub mod page;
 pub mod payers;
 pub mod console;
 mod scopes;
 pub mod serve;
+pub mod sockets;
 pub mod wiring;

@@ -1,8 +1,9 @@
 //! Edge: one node, from its start to its drain.
 
+use super::sockets::{Role, Sockets};
 use super::wiring::{self, Product, Queues};
 use crate::config::Config;
-use crate::gate::accept;
+use crate::gate::accept::{self, Run, Speaks};
 use crate::gate::line::Core;
 use crate::meter::follow::PlannedText;
 use crate::store::AuditRow;
@@ -25,8 +26,12 @@ pub struct Node {
     pub product: Arc<Product>,
     /// Where customers call.
     pub gate: SocketAddr,
+    /// Where customers call over TLS.
+    pub tls: Option<SocketAddr>,
     /// Where operators look.
     pub ops: SocketAddr,
+    sockets: Sockets,
+    run: watch::Sender<Run>,
     stop: watch::Sender<bool>,
     cores: Vec<std::thread::JoinHandle<()>>,
 }
@@ -37,26 +42,43 @@ impl Node {
     /// # Errors
     /// What stands in the way, with what to do.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let listeners = listeners(&config)?;
-        let gate = listeners.first().context("no listener")?.local_addr()?;
-        let ops = tokio::net::TcpListener::bind(config.listen.ops)
-            .await
-            .with_context(|| format!("{} cannot be listened on", config.listen.ops))?;
+        let sockets = Sockets::bind(&config.listen)?;
+        Self::start_with(config, sockets).await
+    }
+
+    /// Starts a node that listens on these sockets.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_with(config: Config, sockets: Sockets) -> anyhow::Result<Self> {
+        let shares = sockets.per_core(config.listen.threads)?;
+        let gate = sockets.address(Role::Gate).context("no listener")?;
+        let ops = sockets.one(Role::Ops)?.context("no operators' listener")?;
+        let ops = tokio::net::TcpListener::from_std(ops)?;
         let ops_address = ops.local_addr()?;
         let (product, queues) = wiring::open(config).await?;
         let (stop, stopped) = watch::channel(false);
+        let (run, running) = watch::channel(Run::Serve);
         take_up(&product).await?;
         background(&product, queues, &stopped);
         tokio::spawn(super::console::serve(product.clone(), ops, stopped.clone()));
-        let cores = listeners
+        if let Some(metrics) = sockets.one(Role::Metrics)? {
+            let metrics = tokio::net::TcpListener::from_std(metrics)?;
+            let figures = super::console::serve_figures(product.clone(), metrics, stopped.clone());
+            tokio::spawn(figures);
+        }
+        let cores = shares
             .into_iter()
-            .map(|listener| core(product.clone(), listener, stopped.clone()))
+            .map(|listeners| core(product.clone(), listeners, running.clone()))
             .collect();
         tracing::info!(verb = "serve", %gate, ops = %ops_address, "ready");
         Ok(Self {
             product,
             gate,
+            tls: sockets.address(Role::Tls),
             ops: ops_address,
+            sockets,
+            run,
             stop,
             cores,
         })
@@ -64,27 +86,24 @@ impl Node {
 
     /// Stops accepting, lets open calls end, and ends.
     pub async fn drain(self) {
-        let _ = self.stop.send(true);
+        let Self {
+            sockets,
+            run,
+            stop,
+            cores,
+            ..
+        } = self;
+        // Who calls now is told at once that nobody listens.
+        drop(sockets);
+        let _ = run.send(Run::End);
         let _ = tokio::task::spawn_blocking(move || {
-            for core in self.cores {
+            for core in cores {
                 let _ = core.join();
             }
         })
         .await;
+        let _ = stop.send(true);
     }
-}
-
-fn listeners(config: &Config) -> anyhow::Result<Vec<std::net::TcpListener>> {
-    let wanted = config.listen.gate;
-    let refused = || format!("{wanted} cannot be listened on");
-    let shared = config.listen.threads > 1;
-    let first = accept::listener(wanted, shared).with_context(refused)?;
-    let address = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..config.listen.threads {
-        listeners.push(accept::listener(address, shared).with_context(refused)?);
-    }
-    Ok(listeners)
 }
 
 /// What was under way when the last process ended is followed to its end; what ended meanwhile
@@ -123,6 +142,7 @@ fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<boo
     tokio::spawn(audit(product.clone(), queues.audit));
     tokio::spawn(sweeps(product.clone(), stop.clone()));
     tokio::spawn(super::months::run(product.clone(), stop.clone()));
+    tokio::spawn(super::certificates::run(product.clone(), stop.clone()));
 }
 
 async fn audit(product: Arc<Product>, mut rows: mpsc::Receiver<AuditRow>) {
@@ -151,8 +171,8 @@ async fn sweeps(product: Arc<Product>, mut stop: watch::Receiver<bool>) {
 
 fn core(
     product: Arc<Product>,
-    listener: std::net::TcpListener,
-    stop: watch::Receiver<bool>,
+    listeners: Vec<(std::net::TcpListener, Speaks)>,
+    run: watch::Receiver<Run>,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -170,8 +190,10 @@ fn core(
         let core = Arc::new(Core {
             gate: product.gate.clone(),
             connections,
+            caps: product.entrance.caps.clone(),
         });
-        if let Err(fault) = runtime.block_on(accept::serve(listener, core, stop)) {
+        let entrance = product.entrance.clone();
+        if let Err(fault) = runtime.block_on(accept::serve(listeners, core, entrance, run)) {
             tracing::error!(verb = "accept", %fault, "a core stopped");
         }
     })

@@ -3,8 +3,12 @@
 use crate::clock::Clock;
 use crate::cloudstack::command::CommandTable;
 use crate::config::vault::Vault;
-use crate::config::{self, Config, Fault};
+use crate::config::{self, Config, Fault, TlsListen};
 use crate::cover::line::Renewals;
+use crate::gate::accept::Entrance;
+use crate::gate::accept::caps::{Bounds, Caps};
+use crate::gate::accept::client::Proxies;
+use crate::gate::accept::tls::{Files, Tls};
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
@@ -20,6 +24,7 @@ use crate::upstream::directory::Directory;
 use crate::upstream::service::Service;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -52,6 +57,10 @@ pub struct Product {
     pub sweep: Arc<Sweep>,
     /// The gate.
     pub gate: Arc<Gate>,
+    /// What connections come in by.
+    pub entrance: Arc<Entrance>,
+    /// How the last reading of certificates went.
+    pub certificates: super::certificates::LastReading,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,
 }
@@ -100,6 +109,7 @@ pub fn as_error(faults: &[Fault]) -> anyhow::Error {
 pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let clock = clock(&config)?;
     let rules = rules(&config).map_err(|faults| as_error(&faults))?;
+    let entrance = Arc::new(entrance(&config, &clock)?);
     std::fs::create_dir_all(&config.store)
         .with_context(|| format!("{} cannot be made", config.store.display()))?;
     let store = Store::open(&config.store).await?;
@@ -161,6 +171,8 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         follower: Arc::new(follower),
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
+        entrance,
+        certificates: super::certificates::LastReading::default(),
         months: super::months::LastMonth::default(),
     };
     let queues = Queues {
@@ -169,6 +181,33 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         audit: audit_end,
     };
     Ok((Arc::new(product), queues))
+}
+
+/// What connections come in by: certificates, bounds, proxies.
+///
+/// # Errors
+/// A certificate that cannot be used.
+pub fn entrance(config: &Config, clock: &Clock) -> anyhow::Result<Entrance> {
+    let listen = &config.listen;
+    let files = |tls: &TlsListen| {
+        let pair = |(chain, key): &(PathBuf, PathBuf)| Files {
+            chain: chain.clone(),
+            key: key.clone(),
+        };
+        tls.certificates.iter().map(pair).collect()
+    };
+    let open = |tls| Tls::open(files(tls), clock.wall());
+    Ok(Entrance {
+        tls: listen.tls.as_ref().map(open).transpose()?,
+        caps: Caps::new(Bounds {
+            connections_max: listen.entry.connections_max,
+            connections_per_address_max: listen.entry.connections_per_address_max,
+        }),
+        proxies: Proxies {
+            trusted: listen.entry.trusted_proxies.clone(),
+            speak_first: listen.entry.proxy_protocol,
+        },
+    })
 }
 
 /// The clock that the configuration asks for.
