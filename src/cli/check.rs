@@ -27,6 +27,7 @@ pub fn run(path: &Path, live: bool) -> anyhow::Result<ExitCode> {
     }
     if let Some(config) = config {
         describe(&config);
+        wiring::check(&config)?;
         if live {
             return wiring::check_live(&config);
         }
@@ -59,6 +60,9 @@ fn describe(config: &Config) {
         "gate       http://{}/client/api ({} thread(s))",
         config.listen.gate, config.listen.threads
     );
+    if let Some(tls) = &config.listen.tls {
+        println!("gate       https://{}/client/api", tls.gate);
+    }
     println!("operators  http://{}/", config.listen.ops);
     println!(
         "upstream   {} as {}",

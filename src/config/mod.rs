@@ -62,6 +62,8 @@ pub struct Listen {
 pub struct UpstreamConfig {
     /// `host:port` of the management server's API.
     pub server: String,
+    /// Where it is spoken to over TLS: the authorities that its certificate is trusted by.
+    pub ca_file: Option<PathBuf>,
     /// The Host header it gets.
     pub host: String,
     /// The reading service account's API key.

@@ -201,8 +201,10 @@ fn check_upstream(
         faults.at(written.url.span().start, what, instead);
     }
     let secret = reader_secret(written, folder, environment, faults);
-    let server = server?;
+    let (server, over_tls) = server?;
+    let ca_file = check_ca_file(over_tls, written, folder, faults);
     Some(UpstreamConfig {
+        ca_file,
         host: written.host.clone().unwrap_or_else(|| server.clone()),
         server,
         reader_key: key?,
@@ -270,17 +272,49 @@ fn check_commands(written: &toml::Table, faults: &mut Faults<'_>) -> CommandConf
     CommandConfig { classes }
 }
 
-/// `host:port` of `http://host[:port]/client/api`; other schemes and paths are not served yet.
-fn server_of(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("http://")?;
+/// A server that is spoken to over TLS needs a file of authorities, and no other has one.
+fn check_ca_file(
+    over_tls: bool,
+    written: &WrittenUpstream,
+    folder: &Path,
+    faults: &mut Faults<'_>,
+) -> Option<PathBuf> {
+    match (&written.ca_file, over_tls) {
+        (Some(name), true) => return Some(folder.join(name.get_ref())),
+        (None, false) => {}
+        (Some(name), false) => {
+            let what = "upstream.ca_file without TLS to the management server".to_owned();
+            faults.at(
+                name.span().start,
+                what,
+                "write https:// in upstream.url, or remove it",
+            );
+        }
+        (None, true) => {
+            let what = "upstream.url is https and there is no upstream.ca_file".to_owned();
+            let instead = "name a PEM file with the authority that signed the management server's \
+                           certificate; no other authority is trusted";
+            faults.at(written.url.span().start, what, instead);
+        }
+    }
+    None
+}
+
+/// `host:port` of `http[s]://host[:port]/client/api`, and whether it is spoken to over TLS.
+fn server_of(url: &str) -> Option<(String, bool)> {
+    let (rest, port, over_tls) = match url.strip_prefix("https://") {
+        Some(rest) => (rest, 443, true),
+        None => (url.strip_prefix("http://")?, 80, false),
+    };
     let (authority, path) = rest.split_once('/')?;
     if !matches!(path, "client/api" | "client/api/") || authority.is_empty() {
         return None;
     }
-    match authority.rsplit_once(':') {
-        Some((_, port)) => port.parse::<u16>().ok().map(|_| authority.to_owned()),
-        None => Some(format!("{authority}:80")),
-    }
+    let server = match authority.rsplit_once(':') {
+        Some((_, port)) => port.parse::<u16>().ok().map(|_| authority.to_owned())?,
+        None => format!("{authority}:{port}"),
+    };
+    Some((server, over_tls))
 }
 
 #[cfg(test)]

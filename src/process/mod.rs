@@ -2,6 +2,8 @@
 
 pub mod certificates;
 mod figures;
+pub mod handover;
+pub mod hardening;
 pub mod months;
 pub mod page;
 pub mod payers;

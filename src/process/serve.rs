@@ -1,5 +1,6 @@
 //! Edge: one node, from its start to its drain.
 
+use super::handover::{Mark, Post, Successor};
 use super::sockets::{Role, Sockets};
 use super::wiring::{self, Product, Queues};
 use crate::config::Config;
@@ -19,6 +20,10 @@ use tokio::sync::{mpsc, watch};
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Judged calls written at once.
 const AUDIT_ROWS_MAX: usize = 256;
+/// How long a new node waits for open calls to end.
+const HAND_OVER_MAX: Duration = Duration::from_secs(60);
+/// Between two looks at what is open.
+const QUIET_EVERY: Duration = Duration::from_millis(20);
 
 /// A node that runs.
 pub struct Node {
@@ -31,6 +36,8 @@ pub struct Node {
     /// Where operators look.
     pub ops: SocketAddr,
     sockets: Sockets,
+    post: Option<Post>,
+    mark: Mark,
     run: watch::Sender<Run>,
     stop: watch::Sender<bool>,
     cores: Vec<std::thread::JoinHandle<()>>,
@@ -56,6 +63,12 @@ impl Node {
         let ops = sockets.one(Role::Ops)?.context("no operators' listener")?;
         let ops = tokio::net::TcpListener::from_std(ops)?;
         let ops_address = ops.local_addr()?;
+        std::fs::create_dir_all(&config.store)
+            .with_context(|| format!("{} cannot be made", config.store.display()))?;
+        let mark = Mark::set(&config.store)?;
+        let post = Post::open(&config).inspect_err(|fault| {
+            tracing::warn!(verb = "serve", %fault, "no new node can take over from this one");
+        });
         let (product, queues) = wiring::open(config).await?;
         let (stop, stopped) = watch::channel(false);
         let (run, running) = watch::channel(Run::Serve);
@@ -78,32 +91,101 @@ impl Node {
             tls: sockets.address(Role::Tls),
             ops: ops_address,
             sockets,
+            post: post.ok(),
+            mark,
             run,
             stop,
             cores,
         })
     }
 
-    /// Stops accepting, lets open calls end, and ends.
-    pub async fn drain(self) {
+    /// Waits for a new node that asks for the sockets.
+    pub async fn successor(&self) -> Successor {
+        match &self.post {
+            Some(post) => post.successor(&self.sockets).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets open calls end, closes the books and gives the sockets to a new node. Where the calls
+    /// do not end in time, nothing is given and the node that goes on comes back.
+    ///
+    /// # Errors
+    /// Where the books are closed already and the new node could not be given the sockets.
+    pub async fn hand_over(self, successor: Successor) -> anyhow::Result<Option<Self>> {
+        tracing::info!(
+            verb = "hand over",
+            "a new node takes over; open calls end first"
+        );
+        let _ = self.run.send(Run::Pause);
+        let quiet = tokio::time::timeout(HAND_OVER_MAX, self.quiet()).await;
+        if quiet.is_err() {
+            let caps = &self.product.entrance.caps;
+            let why = format!(
+                "after {} s {} connections and {} raising calls are still open; try again",
+                HAND_OVER_MAX.as_secs(),
+                caps.open(),
+                caps.working()
+            );
+            tracing::warn!(verb = "hand over", %why, "goes on");
+            let _ = self.run.send(Run::Serve);
+            successor.refuse(&why);
+            return Ok(Some(self));
+        }
         let Self {
+            product,
             sockets,
+            post,
+            mark,
             run,
             stop,
             cores,
             ..
         } = self;
+        end_cores(&run, cores).await;
+        let _ = stop.send(true);
+        product.store.close().await;
+        drop((post, mark));
+        tokio::task::spawn_blocking(move || successor.send(&sockets)).await??;
+        tracing::info!(verb = "hand over", "the new node has the sockets");
+        Ok(None)
+    }
+
+    async fn quiet(&self) {
+        let caps = &self.product.entrance.caps;
+        while caps.open() > 0 || caps.working() > 0 {
+            tokio::time::sleep(QUIET_EVERY).await;
+        }
+    }
+
+    /// Stops accepting, lets open calls end, and ends.
+    pub async fn drain(self) {
+        let Self {
+            product,
+            sockets,
+            run,
+            stop,
+            cores,
+            mark,
+            ..
+        } = self;
         // Who calls now is told at once that nobody listens.
         drop(sockets);
-        let _ = run.send(Run::End);
-        let _ = tokio::task::spawn_blocking(move || {
-            for core in cores {
-                let _ = core.join();
-            }
-        })
-        .await;
+        end_cores(&run, cores).await;
         let _ = stop.send(true);
+        product.store.close().await;
+        drop(mark);
     }
+}
+
+async fn end_cores(run: &watch::Sender<Run>, cores: Vec<std::thread::JoinHandle<()>>) {
+    let _ = run.send(Run::End);
+    let joined = tokio::task::spawn_blocking(move || {
+        for core in cores {
+            let _ = core.join();
+        }
+    });
+    let _ = joined.await;
 }
 
 /// What was under way when the last process ended is followed to its end; what ended meanwhile
@@ -186,7 +268,8 @@ fn core(
             }
         };
         let server = product.config.upstream.server.clone();
-        let connections = Arc::new(Connections::new(server, product.clock.clone()));
+        let connections = Connections::new(server, product.clock.clone());
+        let connections = Arc::new(connections.over(product.upstream_tls.clone()));
         let core = Arc::new(Core {
             gate: product.gate.clone(),
             connections,

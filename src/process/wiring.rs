@@ -22,6 +22,7 @@ use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
 use crate::upstream::service::Service;
+use crate::upstream::tls::UpstreamTls;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ pub struct Product {
     pub sweep: Arc<Sweep>,
     /// The gate.
     pub gate: Arc<Gate>,
+    /// How the management server is spoken to over TLS.
+    pub upstream_tls: Option<UpstreamTls>,
     /// What connections come in by.
     pub entrance: Arc<Entrance>,
     /// How the last reading of certificates went.
@@ -102,6 +105,17 @@ pub fn as_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!("{} fault(s):\n{}", faults.len(), lines.join("\n"))
 }
 
+/// Checks what can be checked before anything runs: policies, certificates, authorities.
+///
+/// # Errors
+/// What a start would meet.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    rules(config).map_err(|faults| as_error(&faults))?;
+    entrance(config, &clock(config)?)?;
+    upstream_tls(config)?;
+    Ok(())
+}
+
 /// Opens the product. Runs on the runtime that its tasks will run on.
 ///
 /// # Errors
@@ -115,7 +129,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    let service = Arc::new(service(&config, &clock));
+    let service = Arc::new(service(&config, &clock)?);
     let directory = Arc::new(Directory::new(service.clone()));
     let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
     let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
@@ -160,6 +174,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         host: config.upstream.host.clone(),
     };
     let product = Product {
+        upstream_tls: upstream_tls(&config)?,
         config,
         clock,
         store,
@@ -221,17 +236,31 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
     })
 }
 
-/// The reading service account.
-#[must_use]
-pub fn service(config: &Config, clock: &Clock) -> Service {
+/// TLS to the management server, where it is spoken to over TLS.
+///
+/// # Errors
+/// Where the file of authorities cannot be used.
+pub fn upstream_tls(config: &Config) -> anyhow::Result<Option<UpstreamTls>> {
     let upstream = &config.upstream;
-    Service::new(
+    let open = |ca_file: &PathBuf| UpstreamTls::open(ca_file, &upstream.server);
+    Ok(upstream.ca_file.as_ref().map(open).transpose()?)
+}
+
+/// The reading service account.
+///
+/// # Errors
+/// As [`upstream_tls`].
+pub fn service(config: &Config, clock: &Clock) -> anyhow::Result<Service> {
+    let upstream = &config.upstream;
+    let tls = upstream_tls(config)?;
+    let service = Service::new(
         upstream.server.clone(),
         upstream.host.clone(),
         upstream.reader_key.clone(),
         upstream.reader_secret.clone(),
         clock.clone(),
-    )
+    );
+    Ok(service.over(tls))
 }
 
 /// What the reading role must be able to call.
@@ -259,7 +288,7 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let service = service(config, &Clock::system());
+        let service = service(config, &Clock::system())?;
         let mut refused = Vec::new();
         for command in READS {
             let page = [("page", "1"), ("pagesize", "1")];

@@ -26,3 +26,4 @@ pub struct UpstreamError {
 }
 pub mod directory;
 pub mod service;
+pub mod tls;

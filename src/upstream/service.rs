@@ -4,6 +4,7 @@
 //! that reconcile carry `listall=true&projectid=-1`, without which project resources are missing.
 
 use super::exchange::Connections;
+use super::tls::UpstreamTls;
 use super::{Sent, UpstreamError};
 use crate::clock::Clock;
 use crate::cloudstack::envelope::{self, Answer};
@@ -49,6 +50,15 @@ impl Service {
             key,
             secret,
             clock,
+        }
+    }
+
+    /// The same account, its server spoken to over TLS where there is one.
+    #[must_use]
+    pub fn over(self, tls: Option<UpstreamTls>) -> Self {
+        Self {
+            connections: self.connections.over(tls),
+            ..self
         }
     }
 

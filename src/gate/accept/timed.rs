@@ -180,7 +180,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
                 if !bytes.is_empty() && this.phase.now() % KINDS == IDLE {
                     this.phase.turn(HEAD);
                 }
-                Poll::Ready(this.count_received(bytes))
+                let counted = this.count_received(bytes);
+                if counted.is_err() {
+                    into.set_filled(before);
+                }
+                Poll::Ready(counted)
             }
             Poll::Ready(Err(fault)) => Poll::Ready(Err(fault)),
             Poll::Pending if this.late(context) => Poll::Ready(Err(cut("no request came in time"))),
