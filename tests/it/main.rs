@@ -27,3 +27,7 @@ mod resend;
 mod kill;
 mod clients_live;
 mod kept_connections;
+mod served;
+mod serving;
+mod tls;
+mod floods;

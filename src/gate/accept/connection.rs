@@ -7,7 +7,7 @@ use super::{Entrance, Run, body, client, second};
 use crate::gate::body::AnswerBody;
 use crate::gate::line::{self, Core, Slot};
 use crate::terms::limits;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -299,6 +299,7 @@ async fn answer_two(
 ) -> Response<Watched> {
     let slot = Slot::default();
     let (head, body) = request.into_parts();
+    let is_head = head.method == Method::HEAD;
     let response = match second::head(head) {
         Ok(head) => {
             let held = entrance.caps.hold(Some(stream.body_bytes()));
@@ -308,6 +309,12 @@ async fn answer_two(
     };
     let delivery = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
     stream.answers(delivery);
+    // Over HTTP/1.1 the library leaves the body of such an answer out by itself.
+    let response = if is_head {
+        bare(response.status())
+    } else {
+        response
+    };
     response.map(|body| Watched::new(body, Watch::Second(stream)))
 }
 
