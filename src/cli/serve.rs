@@ -22,16 +22,18 @@ pub struct ServeArguments {
 
 /// Serves until asked to stop, then drains; or until a new node takes over.
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
-    let config = config::load(&arguments.config).map_err(|faults| wiring::as_error(&faults))?;
+    let mut config = config::load(&arguments.config).map_err(|faults| wiring::as_error(&faults))?;
     wiring::check(&config)?;
-    let wanted = config.listen.entry.connections_max;
     let possible = hardening::connections_possible();
-    if u64::try_from(wanted).unwrap_or(u64::MAX) > possible {
-        tracing::warn!(
+    let connections_max = &mut config.listen.entry.connections_max;
+    if *connections_max > possible {
+        let wanted = *connections_max;
+        *connections_max = possible;
+        tracing::info!(
             verb = "serve",
             wanted,
             possible,
-            "descriptors do not last for listen.connections_max; raise LimitNOFILE"
+            "descriptors last for fewer connections than listen.connections_max; raise LimitNOFILE"
         );
     }
     let sockets = match arguments

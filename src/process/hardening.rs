@@ -26,7 +26,7 @@ pub fn no_dumps() -> std::io::Result<()> {
 /// Raises the bound on open descriptors as far as it may go; says how many connections it is
 /// enough for, each with one to CloudStack.
 #[must_use]
-pub fn connections_possible() -> u64 {
+pub fn connections_possible() -> usize {
     let bound = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: bound.maximum,
@@ -36,5 +36,6 @@ pub fn connections_possible() -> u64 {
         Ok(()) => bound.maximum,
         Err(_) => bound.current,
     };
-    current.map_or(u64::MAX, |most| most.saturating_sub(DESCRIPTORS_BESIDE) / 2)
+    let possible = current.map_or(u64::MAX, |most| most.saturating_sub(DESCRIPTORS_BESIDE) / 2);
+    usize::try_from(possible).unwrap_or(usize::MAX).max(1)
 }

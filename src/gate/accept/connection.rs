@@ -27,6 +27,9 @@ use tokio_rustls::TlsAcceptor;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a connection may linger after it was told to end, unless it waits for us.
 const LINGER_MAX: Duration = Duration::from_secs(30);
+/// How long a fresh connection still has for its first request when the gate is to end.
+const FIRST_MAX: Duration = Duration::from_secs(1);
+const FIRST_EVERY: Duration = Duration::from_millis(10);
 /// How long an HTTP/2 connection without calls lingers after it was told to end.
 const GOAWAY_MAX: Duration = Duration::from_secs(5);
 /// Calls of one HTTP/2 connection at once.
@@ -237,7 +240,14 @@ where
     loop {
         let fate = tokio::select! {
             ended = connection.as_mut() => return ended.is_ok(),
-            () = asked.as_mut(), if told.is_none() => Fate::Ends,
+            () = asked.as_mut(), if told.is_none() => {
+                // The library would end a fresh connection whose request is on its way.
+                let first = tokio::time::timeout(FIRST_MAX, calls.first());
+                tokio::select! {
+                    ended = connection.as_mut() => return ended.is_ok(),
+                    _ = first => Fate::Ends,
+                }
+            }
             _ = tick.tick(), if told.is_some() || matches!(calls, Calls::Many(_)) => {
                 calls.fate(told.map(|told| told.elapsed()))
             }
@@ -254,6 +264,15 @@ where
 }
 
 impl Calls {
+    /// Waits for the first call of a fresh connection.
+    async fn first(&self) {
+        while let Self::One(phase) = self
+            && phase.is_fresh()
+        {
+            tokio::time::sleep(FIRST_EVERY).await;
+        }
+    }
+
     /// What becomes of the connection, told to end so long ago.
     fn fate(&self, told: Option<Duration>) -> Fate {
         match (self, told) {

@@ -46,6 +46,12 @@ impl Phase {
         self.turn(ANSWERING);
     }
 
+    /// Whether there has been no call yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.now() == HEAD
+    }
+
     /// Whether the client waits for us, or for CloudStack.
     #[must_use]
     pub fn waits_for_us(&self) -> bool {
