@@ -122,7 +122,7 @@ fn long_fields(stream: u32) -> Vec<u8> {
 }
 
 /// Floods for a while, on one connection after the other; false where one goes on.
-async fn floods(address: String, trusted: std::path::PathBuf, round: Round) -> bool {
+async fn sustained(address: String, trusted: std::path::PathBuf, round: Round) -> bool {
     let began = std::time::Instant::now();
     while began.elapsed() < SUSTAINED {
         if !flood(&address, &trusted, round).await {
@@ -216,7 +216,7 @@ async fn floods_of_frames_end_their_connection_and_nobody_elses() {
     for (name, round) in floods {
         let address = gate.tls.clone().unwrap();
         let all = (0..FLOODERS)
-            .map(|_| tokio::spawn(floods(address.clone(), trusted(&gate.folder), round)));
+            .map(|_| tokio::spawn(sustained(address.clone(), trusted(&gate.folder), round)));
         for flooder in all.collect::<Vec<_>>() {
             assert!(flooder.await.unwrap(), "{name}: the connection goes on");
         }
