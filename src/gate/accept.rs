@@ -121,6 +121,9 @@ impl Door {
         let mut open = JoinSet::new();
         loop {
             let now = *run.borrow_and_update();
+            if now == Run::End {
+                break;
+            }
             tokio::select! {
                 accepted = self.listener.accept(), if now == Run::Serve => match accepted {
                     Ok((stream, peer)) => self.let_in(stream, peer, &run, &mut open),
@@ -129,7 +132,7 @@ impl Door {
                 },
                 Some(_) = open.join_next(), if !open.is_empty() => {}
                 changed = run.changed() => {
-                    if changed.is_err() || *run.borrow() == Run::End {
+                    if changed.is_err() {
                         break;
                     }
                 }
