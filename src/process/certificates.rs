@@ -29,7 +29,7 @@ impl LastReading {
 
 /// Watches the files until told to stop.
 pub async fn run(product: Arc<Product>, mut stop: watch::Receiver<bool>) {
-    let Some(tls) = &product.entrance.tls else {
+    let Some(tls) = &product.front.entrance.tls else {
         return;
     };
     let mut hangup = match signal(SignalKind::hangup()) {
@@ -63,7 +63,7 @@ pub async fn run(product: Arc<Product>, mut stop: watch::Receiver<bool>) {
 
 fn reload(product: &Product, tls: &Tls) {
     let read = tls.reload(product.clock.wall());
-    let refused = &product.certificates.refused;
+    let refused = &product.front.certificates.refused;
     refused.store(read.is_err(), Ordering::Relaxed);
     match read {
         Ok(()) => tracing::info!(verb = "certificates", "read again"),

@@ -13,7 +13,7 @@ pub fn of(product: &Product) -> Vec<Figure> {
         value,
     };
     let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-    let caps = &product.entrance.caps;
+    let caps = &product.front.entrance.caps;
     let mut figures = vec![
         plain(
             "faregate_connections_open",
@@ -31,11 +31,11 @@ pub fn of(product: &Product) -> Vec<Figure> {
             count(caps.working()),
         ),
     ];
-    if let Some(tls) = &product.entrance.tls {
+    if let Some(tls) = &product.front.entrance.tls {
         figures.push(plain(
             "faregate_certificates_refused",
             "1 where certificate files cannot be used and older ones are in use",
-            i64::from(product.certificates.refused()),
+            i64::from(product.front.certificates.refused()),
         ));
         let days = tls.days_left(product.clock.wall());
         figures.extend(days.into_iter().map(|(chain, days)| Figure {

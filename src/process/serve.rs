@@ -120,7 +120,7 @@ impl Node {
         let _ = self.run.send(Run::Pause);
         let quiet = tokio::time::timeout(HAND_OVER_MAX, self.quiet()).await;
         if quiet.is_err() {
-            let caps = &self.product.entrance.caps;
+            let caps = &self.product.front.entrance.caps;
             let why = format!(
                 "after {} s {} connections and {} raising calls are still open; try again",
                 HAND_OVER_MAX.as_secs(),
@@ -152,7 +152,7 @@ impl Node {
     }
 
     async fn quiet(&self) {
-        let caps = &self.product.entrance.caps;
+        let caps = &self.product.front.entrance.caps;
         while caps.open() > 0 || caps.working() > 0 {
             tokio::time::sleep(QUIET_EVERY).await;
         }
@@ -269,13 +269,13 @@ fn core(
         };
         let server = product.config.upstream.server.clone();
         let connections = Connections::new(server, product.clock.clone());
-        let connections = Arc::new(connections.over(product.upstream_tls.clone()));
+        let connections = Arc::new(connections.over(product.front.upstream_tls.clone()));
         let core = Arc::new(Core {
             gate: product.gate.clone(),
             connections,
-            caps: product.entrance.caps.clone(),
+            caps: product.front.entrance.caps.clone(),
         });
-        let entrance = product.entrance.clone();
+        let entrance = product.front.entrance.clone();
         if let Err(fault) = runtime.block_on(accept::serve(listeners, core, entrance, run)) {
             tracing::error!(verb = "accept", %fault, "a core stopped");
         }

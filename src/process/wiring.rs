@@ -1,14 +1,11 @@
 //! Edge: from a checked configuration to the parts that run.
 
+use super::front::{self, Front};
 use crate::clock::Clock;
 use crate::cloudstack::command::CommandTable;
 use crate::config::vault::Vault;
-use crate::config::{self, Config, Fault, TlsListen};
+use crate::config::{self, Config, Fault};
 use crate::cover::line::Renewals;
-use crate::gate::accept::Entrance;
-use crate::gate::accept::caps::{Bounds, Caps};
-use crate::gate::accept::client::Proxies;
-use crate::gate::accept::tls::{Files, Tls};
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
@@ -22,10 +19,8 @@ use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
 use crate::upstream::service::Service;
-use crate::upstream::tls::UpstreamTls;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use arc_swap::ArcSwap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -58,12 +53,8 @@ pub struct Product {
     pub sweep: Arc<Sweep>,
     /// The gate.
     pub gate: Arc<Gate>,
-    /// How the management server is spoken to over TLS.
-    pub upstream_tls: Option<UpstreamTls>,
-    /// What connections come in by.
-    pub entrance: Arc<Entrance>,
-    /// How the last reading of certificates went.
-    pub certificates: super::certificates::LastReading,
+    /// What connections come in by, and go out by.
+    pub front: Front,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,
 }
@@ -111,21 +102,18 @@ pub fn as_error(faults: &[Fault]) -> anyhow::Error {
 /// What a start would meet.
 pub fn check(config: &Config) -> anyhow::Result<()> {
     rules(config).map_err(|faults| as_error(&faults))?;
-    entrance(config, &clock(config)?)?;
-    upstream_tls(config)?;
+    Front::open(config, &clock(config)?)?;
     Ok(())
 }
 
-/// Opens the product. Runs on the runtime that its tasks will run on.
+/// Opens the product; the folder of the books must exist. Runs on the runtime that its tasks will
+/// run on.
 ///
 /// # Errors
 /// The first thing that stands in the way of a start, with what to do.
 pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let clock = clock(&config)?;
     let rules = rules(&config).map_err(|faults| as_error(&faults))?;
-    let entrance = Arc::new(entrance(&config, &clock)?);
-    std::fs::create_dir_all(&config.store)
-        .with_context(|| format!("{} cannot be made", config.store.display()))?;
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
@@ -174,7 +162,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         host: config.upstream.host.clone(),
     };
     let product = Product {
-        upstream_tls: upstream_tls(&config)?,
+        front: Front::open(&config, &clock)?,
         config,
         clock,
         store,
@@ -186,8 +174,6 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         follower: Arc::new(follower),
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
-        entrance,
-        certificates: super::certificates::LastReading::default(),
         months: super::months::LastMonth::default(),
     };
     let queues = Queues {
@@ -196,33 +182,6 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         audit: audit_end,
     };
     Ok((Arc::new(product), queues))
-}
-
-/// What connections come in by: certificates, bounds, proxies.
-///
-/// # Errors
-/// A certificate that cannot be used.
-pub fn entrance(config: &Config, clock: &Clock) -> anyhow::Result<Entrance> {
-    let listen = &config.listen;
-    let files = |tls: &TlsListen| {
-        let pair = |(chain, key): &(PathBuf, PathBuf)| Files {
-            chain: chain.clone(),
-            key: key.clone(),
-        };
-        tls.certificates.iter().map(pair).collect()
-    };
-    let open = |tls| Tls::open(files(tls), clock.wall());
-    Ok(Entrance {
-        tls: listen.tls.as_ref().map(open).transpose()?,
-        caps: Caps::new(Bounds {
-            connections_max: listen.entry.connections_max,
-            connections_per_address_max: listen.entry.connections_per_address_max,
-        }),
-        proxies: Proxies {
-            trusted: listen.entry.trusted_proxies.clone(),
-            speak_first: listen.entry.proxy_protocol,
-        },
-    })
 }
 
 /// The clock that the configuration asks for.
@@ -236,23 +195,13 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
     })
 }
 
-/// TLS to the management server, where it is spoken to over TLS.
-///
-/// # Errors
-/// Where the file of authorities cannot be used.
-pub fn upstream_tls(config: &Config) -> anyhow::Result<Option<UpstreamTls>> {
-    let upstream = &config.upstream;
-    let open = |ca_file: &PathBuf| UpstreamTls::open(ca_file, &upstream.server);
-    Ok(upstream.ca_file.as_ref().map(open).transpose()?)
-}
-
 /// The reading service account.
 ///
 /// # Errors
-/// As [`upstream_tls`].
+/// As [`front::upstream_tls`].
 pub fn service(config: &Config, clock: &Clock) -> anyhow::Result<Service> {
     let upstream = &config.upstream;
-    let tls = upstream_tls(config)?;
+    let tls = front::upstream_tls(config)?;
     let service = Service::new(
         upstream.server.clone(),
         upstream.host.clone(),

@@ -88,7 +88,7 @@ async fn both_versions_are_spoken_and_the_key_exchange_is_hybrid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_over_http_2_is_the_call_that_it_is_over_http_1() {
+async fn http_two_carries_the_same_call_as_http_one() {
     let recorder = Recorder::start();
     let gate = over_tls("tls-two", &[("cloud", &["cloud.example"])], &recorder);
     let mut client = two(gate.tls.as_ref().unwrap(), &gate.folder.join("cloud.crt")).await;
