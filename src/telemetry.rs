@@ -5,12 +5,20 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging; `RUST_LOG` narrows it. A second start changes nothing.
-pub fn start() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt()
+/// What is logged unless `RUST_LOG` says otherwise: libraries must not let a flood fill the log.
+const USUAL: &str = "info,h2=error,hyper=error,rustls=error";
+
+/// Starts logging, as lines for people or as JSON objects; `RUST_LOG` narrows it. A second start
+/// changes nothing.
+pub fn start(as_json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_target(false)
-        .try_init();
+        .with_target(false);
+    let _ = if as_json {
+        lines.json().flatten_event(true).try_init()
+    } else {
+        lines.try_init()
+    };
 }

@@ -30,6 +30,7 @@ pub fn run(path: &Path, live: bool, admin_key_file: Option<&Path>) -> anyhow::Re
         if let Some(file) = admin_key_file {
             commands::learn(&config, file)?;
         }
+        wiring::check(&config)?;
         if live {
             return wiring::check_live(&config);
         }
@@ -62,6 +63,9 @@ fn describe(config: &Config) {
         "gate       http://{}/client/api ({} thread(s))",
         config.listen.gate, config.listen.threads
     );
+    if let Some(tls) = &config.listen.tls {
+        println!("gate       https://{}/client/api", tls.gate);
+    }
     println!("operators  http://{}/", config.listen.ops);
     println!(
         "upstream   {} as {}",

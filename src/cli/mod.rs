@@ -20,6 +20,9 @@ use std::process::ExitCode;
 #[derive(Parser, Debug)]
 #[command(version, about, propagate_version = true)]
 struct Arguments {
+    /// Log lines as JSON objects
+    #[arg(long, global = true)]
+    log_json: bool,
     #[command(subcommand)]
     role: Role,
 }
@@ -27,11 +30,7 @@ struct Arguments {
 #[derive(Subcommand, Debug)]
 enum Role {
     /// Stand in front of a management server
-    Serve {
-        /// The configuration file (`faregate init DIR` writes one)
-        #[arg(long)]
-        config: PathBuf,
-    },
+    Serve(serve::ServeArguments),
     /// Find every fault of configuration and policies at once
     Check {
         /// The configuration file
@@ -76,9 +75,14 @@ enum Role {
 /// Runs what the command line asks for; the error chain goes to stderr.
 #[must_use]
 pub fn run() -> ExitCode {
-    crate::telemetry::start();
-    let outcome = match Arguments::parse().role {
-        Role::Serve { config } => serve::run(&config),
+    if let Err(fault) = crate::process::hardening::no_dumps() {
+        eprintln!("faregate: dumps of this process cannot be forbidden: {fault}");
+        return ExitCode::from(2);
+    }
+    let arguments = Arguments::parse();
+    crate::telemetry::start(arguments.log_json);
+    let outcome = match arguments.role {
+        Role::Serve(arguments) => serve::run(&arguments),
         Role::Check {
             config,
             live,

@@ -5,12 +5,11 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::cover::line::Renewals;
 use crate::policy;
+use crate::process::wiring;
 use crate::reconcile::correct::{Believed, seconds};
 use crate::reconcile::line::Finding;
 use crate::store::Store;
 use crate::terms::time::BillingMonth;
-use crate::upstream::servers::Servers;
-use crate::upstream::service::Service;
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use clap::Args;
@@ -98,15 +97,13 @@ async fn context(config: &Config, offline: bool) -> anyhow::Result<Context> {
     let store = store.with_context(|| format!("the store in {}", config.store.display()))?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
     let renewals = Renewals::new(store.clone(), rules.clone(), clock.clone());
-    let upstream = &config.upstream;
-    let service = (!offline).then(|| {
-        Arc::new(Service::of(
-            Arc::new(Servers::new(upstream.servers())),
-            upstream.reader_key.clone(),
-            upstream.reader_secret.clone(),
-            clock.clone(),
-        ))
-    });
+    let service = match offline {
+        true => None,
+        false => {
+            let servers = wiring::servers(&config)?;
+            Some(Arc::new(wiring::service(&config, servers, &clock)))
+        }
+    };
     Ok(Context {
         store,
         rules,

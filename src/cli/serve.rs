@@ -1,25 +1,78 @@
 //! Edge: `faregate serve`: one node in front of a management server.
 
-use crate::config;
+use crate::config::{self, Config};
+use crate::process::handover::take_over;
 use crate::process::serve::{Node, asked_to_stop};
-use crate::process::wiring;
-use std::path::Path;
+use crate::process::sockets::Sockets;
+use crate::process::{hardening, wiring};
+use clap::Args;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Serves until asked to stop, then drains.
-pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
-    let config = config::load(path).map_err(|faults| wiring::as_error(&faults))?;
+/// Stand in front of a management server
+#[derive(Args, Clone, Debug)]
+pub struct ServeArguments {
+    /// The configuration file (`faregate init DIR` writes one)
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Take the listening sockets of the node that runs with this state folder; no call is refused
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+/// Serves until asked to stop, then drains; or until a new node takes over.
+pub fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
+    let mut config = config::load(&arguments.config).map_err(|faults| wiring::as_error(&faults))?;
+    wiring::check(&config)?;
+    let possible = hardening::connections_possible();
+    let connections_max = &mut config.listen.entry.connections_max;
+    if *connections_max > possible {
+        let wanted = *connections_max;
+        *connections_max = possible;
+        tracing::info!(
+            verb = "serve",
+            wanted,
+            possible,
+            "descriptors last for fewer connections than listen.connections_max; raise LimitNOFILE"
+        );
+    }
+    let sockets = match arguments
+        .take_over
+        .then(|| take_over(&config))
+        .transpose()?
+        .flatten()
+    {
+        Some(sockets) => sockets,
+        None => Sockets::bind(&config.listen)?,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let node = Node::start(config).await?;
-        eprintln!("gate      http://{}/client/api", node.gate);
-        eprintln!("operators http://{}/", node.ops);
-        asked_to_stop().await?;
-        eprintln!("draining");
-        node.drain().await;
-        Ok(ExitCode::SUCCESS)
-    })
+    runtime.block_on(serve(config, sockets))
+}
+
+async fn serve(config: Config, sockets: Sockets) -> anyhow::Result<ExitCode> {
+    let mut node = Node::start_with(config, sockets).await?;
+    eprintln!("gate      http://{}/client/api", node.gate);
+    if let Some(tls) = node.tls {
+        eprintln!("gate      https://{tls}/client/api");
+    }
+    eprintln!("operators http://{}/", node.ops);
+    let mut asked = std::pin::pin!(asked_to_stop());
+    loop {
+        let successor = tokio::select! {
+            asked = asked.as_mut() => {
+                asked?;
+                eprintln!("draining");
+                node.drain().await;
+                return Ok(ExitCode::SUCCESS);
+            }
+            successor = node.successor() => successor,
+        };
+        match node.hand_over(successor).await? {
+            Some(goes_on) => node = goes_on,
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    }
 }

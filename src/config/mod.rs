@@ -4,10 +4,12 @@
 //! Unknown keys are faults. The environment overrides secrets and addresses alone. The parts are
 //! handed out by value: nobody reads a global.
 
+mod serving;
 mod shape;
 pub mod vault;
 mod starter;
 
+pub use serving::{Entry, TlsListen};
 pub use starter::{STARTER_CONFIG, STARTER_POLICIES};
 
 use secrecy::SecretString;
@@ -45,8 +47,14 @@ pub struct Listen {
     pub gate: SocketAddr,
     /// The operators' page and metrics; never the customers' address.
     pub ops: SocketAddr,
+    /// Figures alone, for a collector.
+    pub metrics: Option<SocketAddr>,
+    /// Customers' API calls over TLS.
+    pub tls: Option<TlsListen>,
     /// Single-threaded runtimes for the gate, one listener each.
     pub threads: usize,
+    /// How much is let in.
+    pub entry: Entry,
 }
 
 /// A management server and the service account that reads it.
@@ -54,6 +62,8 @@ pub struct Listen {
 pub struct UpstreamConfig {
     /// `host:port` of the management server's API.
     pub server: String,
+    /// Where it is spoken to over TLS: the authorities that its certificate is trusted by.
+    pub ca_file: Option<PathBuf>,
     /// The Host header it gets.
     pub host: String,
     /// Further management servers of the same cloud, each with its Host header.

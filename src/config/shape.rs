@@ -1,5 +1,6 @@
 //! Edge: the configuration as written, and the check that turns it into [`Config`].
 
+use super::serving::{WrittenEntry, WrittenTls, check_entry, check_tls};
 use super::{CommandConfig, Config, CounterConfig, Fault, Listen, UiConfig, UpstreamConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -34,7 +35,13 @@ struct WrittenCounters {
 struct WrittenListen {
     gate: Spanned<String>,
     ops: Spanned<String>,
+    metrics: Option<Spanned<String>>,
     threads: Option<Spanned<i64>>,
+    connections_max: Option<Spanned<i64>>,
+    connections_per_address_max: Option<Spanned<i64>>,
+    trusted_proxies: Option<Spanned<Vec<String>>>,
+    proxy_protocol: Option<Spanned<bool>>,
+    tls: Option<WrittenTls>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +50,7 @@ struct WrittenUpstream {
     url: Option<Spanned<String>>,
     servers: Option<Vec<Spanned<String>>>,
     host: Option<String>,
+    ca_file: Option<Spanned<String>>,
     reader_key: Option<String>,
     reader_secret_file: Option<Spanned<String>>,
 }
@@ -65,14 +73,14 @@ struct WrittenPaths {
 }
 
 /// Faults of one file, gathered.
-struct Faults<'a> {
+pub(super) struct Faults<'a> {
     file: &'a str,
     text: &'a str,
     found: Vec<Fault>,
 }
 
 impl Faults<'_> {
-    fn at(&mut self, offset: usize, what: String, instead: &str) {
+    pub(super) fn at(&mut self, offset: usize, what: String, instead: &str) {
         let line = self
             .text
             .get(..offset)
@@ -84,7 +92,7 @@ impl Faults<'_> {
             instead: instead.to_owned(),
         });
     }
-    fn address(&mut self, value: &Spanned<String>, key: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&mut self, value: &Spanned<String>, key: &str) -> Option<SocketAddr> {
         let parsed = value.get_ref().parse().ok();
         if parsed.is_none() {
             let what = format!(
@@ -125,7 +133,7 @@ pub fn check(
             return Err(faults.found);
         }
     };
-    let listen = check_listen(&written.listen, &mut faults);
+    let listen = check_listen(&written.listen, folder, &mut faults);
     let upstream = check_upstream(&written.upstream, folder, environment, &mut faults);
     let commands = check_commands(&written.commands, &mut faults);
     let counters = check_counters(&written.counters, environment, &mut faults);
@@ -150,9 +158,20 @@ pub fn check(
     }
 }
 
-fn check_listen(written: &WrittenListen, faults: &mut Faults<'_>) -> Option<Listen> {
+fn check_listen(written: &WrittenListen, folder: &Path, faults: &mut Faults<'_>) -> Option<Listen> {
     let gate = faults.address(&written.gate, "listen.gate");
     let ops = faults.address(&written.ops, "listen.ops");
+    let metrics = written.metrics.as_ref();
+    let metrics = metrics.map(|address| faults.address(address, "listen.metrics"));
+    let tls = written.tls.as_ref();
+    let tls = tls.map(|tls| check_tls(tls, folder, faults));
+    let entry = WrittenEntry {
+        connections_max: written.connections_max.as_ref(),
+        connections_per_address_max: written.connections_per_address_max.as_ref(),
+        trusted_proxies: written.trusted_proxies.as_ref(),
+        proxy_protocol: written.proxy_protocol.as_ref(),
+    };
+    let entry = check_entry(&entry, faults);
     let threads = match &written.threads {
         None => Some(1),
         Some(count) if (1..=256).contains(count.get_ref()) => {
@@ -176,7 +195,10 @@ fn check_listen(written: &WrittenListen, faults: &mut Faults<'_>) -> Option<List
     Some(Listen {
         gate: gate?,
         ops: ops?,
+        metrics: metrics.flatten(),
+        tls: tls.flatten(),
         threads: threads?,
+        entry: entry?,
     })
 }
 
@@ -187,7 +209,8 @@ fn check_upstream(
     faults: &mut Faults<'_>,
 ) -> Option<UpstreamConfig> {
     let at = text_at(written);
-    let servers = servers(written, environment, faults);
+    let (servers, over_tls) = servers(written, environment, faults);
+    let ca_file = check_ca_file(over_tls, written, folder, faults);
     let key = environment("FAREGATE_READER_KEY").or_else(|| written.reader_key.clone());
     if key.is_none() {
         let what = "the reading service account has no key".to_owned();
@@ -199,6 +222,7 @@ fn check_upstream(
     let mut servers = servers.into_iter();
     let (server, host) = servers.next()?;
     Some(UpstreamConfig {
+        ca_file,
         server,
         host,
         others: servers.collect(),
@@ -214,12 +238,13 @@ fn text_at(written: &WrittenUpstream) -> usize {
     found.map_or(0, |url| url.span().start)
 }
 
-/// The servers, each with its Host header; none with a fault.
+/// The servers, each with its Host header, and whether they are spoken to over TLS; none with a
+/// fault.
 fn servers(
     written: &WrittenUpstream,
     environment: &dyn Fn(&str) -> Option<String>,
     faults: &mut Faults<'_>,
-) -> Vec<(String, String)> {
+) -> (Vec<(String, String)>, Option<bool>) {
     let at = text_at(written);
     let instead = "write for example \"http://10.0.0.5:8080/client/api\"";
     let urls: Vec<(usize, String)> = match (
@@ -240,12 +265,13 @@ fn servers(
                 what,
                 "write url for one management server, servers for several",
             );
-            return Vec::new();
+            return (Vec::new(), None);
         }
     };
     let mut found: Vec<(String, String)> = Vec::new();
+    let mut all_over_tls = None;
     for (at, url) in urls {
-        let Some(server) = server_of(&url) else {
+        let Some((server, over_tls)) = server_of(&url) else {
             let what = format!("upstream \"{url}\" is not the API of a management server");
             faults.at(at, what, instead);
             continue;
@@ -258,10 +284,19 @@ fn servers(
             );
             continue;
         }
+        if *all_over_tls.get_or_insert(over_tls) != over_tls {
+            let what = "some management servers are spoken to over TLS and some are not";
+            faults.at(
+                at,
+                what.to_owned(),
+                "write all of them as https://, or none",
+            );
+            continue;
+        }
         let host = written.host.clone().unwrap_or_else(|| server.clone());
         found.push((server, host));
     }
-    found
+    (found, all_over_tls)
 }
 
 fn reader_secret(
@@ -368,17 +403,49 @@ fn check_counters(
     }
 }
 
-/// `host:port` of `http://host[:port]/client/api`; other schemes and paths are not served yet.
-fn server_of(url: &str) -> Option<String> {
-    let rest = url.strip_prefix("http://")?;
+/// A server that is spoken to over TLS needs a file of authorities, and no other has one.
+fn check_ca_file(
+    over_tls: Option<bool>,
+    written: &WrittenUpstream,
+    folder: &Path,
+    faults: &mut Faults<'_>,
+) -> Option<PathBuf> {
+    match (&written.ca_file, over_tls?) {
+        (Some(name), true) => return Some(folder.join(name.get_ref())),
+        (None, false) => {}
+        (Some(name), false) => {
+            let what = "upstream.ca_file without TLS to the management server".to_owned();
+            faults.at(
+                name.span().start,
+                what,
+                "write https:// in upstream.url, or remove it",
+            );
+        }
+        (None, true) => {
+            let what = "upstream.url is https and there is no upstream.ca_file".to_owned();
+            let instead = "name a PEM file with the authority that signed the management server's \
+                           certificate; no other authority is trusted";
+            faults.at(text_at(written), what, instead);
+        }
+    }
+    None
+}
+
+/// `host:port` of `http[s]://host[:port]/client/api`, and whether it is spoken to over TLS.
+fn server_of(url: &str) -> Option<(String, bool)> {
+    let (rest, port, over_tls) = match url.strip_prefix("https://") {
+        Some(rest) => (rest, 443, true),
+        None => (url.strip_prefix("http://")?, 80, false),
+    };
     let (authority, path) = rest.split_once('/')?;
     if !matches!(path, "client/api" | "client/api/") || authority.is_empty() {
         return None;
     }
-    match authority.rsplit_once(':') {
-        Some((_, port)) => port.parse::<u16>().ok().map(|_| authority.to_owned()),
-        None => Some(format!("{authority}:80")),
-    }
+    let server = match authority.rsplit_once(':') {
+        Some((_, port)) => port.parse::<u16>().ok().map(|_| authority.to_owned())?,
+        None => format!("{authority}:{port}"),
+    };
+    Some((server, over_tls))
 }
 
 #[cfg(test)]

@@ -8,11 +8,23 @@ pub const STARTER_CONFIG: &str = r#"# Faregate, the fare gate in front of a Clou
 gate = "127.0.0.1:8180"   # customers' API calls: http://…/client/api
 ops = "127.0.0.1:9180"    # the operators' page and metrics; keep it away from customers
 # threads = 1             # one single-threaded runtime and one listener each
+# metrics = "127.0.0.1:9181"           # figures alone, for a collector
+# connections_max = 16384              # over all addresses
+# connections_per_address_max = 1024   # of one address, or of one /64 of IPv6
+# trusted_proxies = ["10.0.0.0/24"]    # whose X-Forwarded-For is believed
+# proxy_protocol = false               # true: they begin with a PROXY protocol v2 header
+
+# [listen.tls]                         # TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1
+# gate = "0.0.0.0:8443"
+# Chosen by the names that stand in them; the first is for clients that name none. Read again when
+# a file changes, and at SIGHUP.
+# certificates = [{ chain_file = "cloud.crt", key_file = "cloud.key" }]
 
 [upstream]
 url = "http://127.0.0.1:8080/client/api"
 # servers = ["http://10.0.0.5:8080/client/api", "http://10.0.0.6:8080/client/api"]  # for several,
 #                                      # in place of url; a login session stays with its server
+# ca_file = "cloudstack-ca.crt"        # with https:// alone: the one authority that is trusted
 # host = "cloud.example.com"           # the Host header the management server gets; default: url's
 # The reading service account: a custom role of type Admin that allows the list commands named in
 # docs/operating.md and denies everything else. FAREGATE_READER_KEY and FAREGATE_READER_SECRET win.

@@ -1,31 +1,68 @@
-//! Edge: listeners, bounds of head and body, one connection after the other, drain.
+//! Edge: listeners: what is accepted, how much of it at once, and how a core stops.
 //!
-//! Each core has a single-threaded runtime, its own listener on the shared port and its own
-//! upstream connections; what waits for the disk or for CloudStack's jobs runs elsewhere.
+//! Each core has a single-threaded runtime, its own listeners on the shared ports and its own
+//! upstream connections; what waits for the disk or for CloudStack's jobs runs elsewhere. What
+//! becomes of a connection is in `connection.rs`; the other files are its parts.
 
-use super::body::AnswerBody;
-use super::line::{self, Core, Slot};
-use crate::terms::limits;
-use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
+mod answer;
+mod body;
+pub mod caps;
+pub mod client;
+mod connection;
+mod expiry;
+mod frames;
+mod second;
+mod timed;
+pub mod tls;
+
+use super::line::Core;
+use caps::Caps;
+use client::Proxies;
+use connection::Guest;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tls::Tls;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
-/// A head that takes longer is cut.
-const HEAD_SECONDS_MAX: Duration = Duration::from_secs(30);
-/// A body that takes longer is cut.
-const BODY_SECONDS_MAX: Duration = Duration::from_secs(60);
-/// How long open calls may go on after a stop was asked for.
-const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// Connections that wait to be accepted; the kernel bounds it too (`net.core.somaxconn`).
+const BACKLOG: i32 = 4_096;
+/// Between two tries while the system has no descriptors left.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// What every core lets connections in by.
+#[derive(Debug)]
+pub struct Entrance {
+    /// Certificates; none where there is no TLS listener.
+    pub tls: Option<Tls>,
+    /// How many may come in.
+    pub caps: Arc<Caps>,
+    /// Who may speak for others.
+    pub proxies: Proxies,
+}
+
+/// Whether a listener speaks TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Speaks {
+    /// HTTP/1.1 as it is.
+    Plain,
+    /// HTTP/2 or HTTP/1.1 over TLS.
+    Tls,
+}
+
+/// What the gate is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Run {
+    /// Accept and serve.
+    Serve,
+    /// Accept nothing, and let what is open end; the listeners stay.
+    Pause,
+    /// The same, and then end.
+    End,
+}
 
 /// A listener on an address, which several cores may share; one that is not shared is refused
 /// where anybody else listens there already.
@@ -39,112 +76,105 @@ pub fn listener(address: SocketAddr, shared: bool) -> std::io::Result<std::net::
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(4_096)?;
+    socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Serves one core until `stop` turns true, then lets open calls end.
+/// Serves one core's listeners until it is told to end and every open call has ended.
 ///
 /// # Errors
-/// What the system says where the listener cannot be used.
+/// What the system says where a listener cannot be used.
 pub async fn serve(
-    listener: std::net::TcpListener,
+    listeners: Vec<(std::net::TcpListener, Speaks)>,
     core: Arc<Core>,
-    mut stop: watch::Receiver<bool>,
+    entrance: Arc<Entrance>,
+    run: watch::Receiver<Run>,
 ) -> std::io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    let mut open = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    open.spawn(connection(stream, peer, core.clone(), stop.clone()));
-                }
-                // Out of descriptors: wait for connections to end rather than spin.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            },
-            Some(_) = open.join_next(), if !open.is_empty() => {}
-            _ = stop.changed() => break,
-        }
+    let mut doors = JoinSet::new();
+    for (listener, speaks) in listeners {
+        let door = Door {
+            listener: TcpListener::from_std(listener)?,
+            speaks,
+            core: core.clone(),
+            entrance: entrance.clone(),
+        };
+        doors.spawn(door.keep(run.clone()));
     }
-    drop(listener);
-    let ended = async { while open.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(DRAIN_MAX, ended).await;
+    while doors.join_next().await.is_some() {}
+    // Calls whose client is gone still run on this core, and theirs is money too.
+    while entrance.caps.working() > 0 {
+        tokio::time::sleep(BREATH).await;
+    }
     Ok(())
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
+/// One listener of one core.
+struct Door {
+    listener: TcpListener,
+    speaks: Speaks,
     core: Arc<Core>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let _ = stream.set_nodelay(true);
-    let slot = Arc::new(Slot::default());
-    let last = slot.clone();
-    let service = service_fn(move |request| {
-        let (core, slot) = (core.clone(), slot.clone());
-        async move { Ok::<_, Infallible>(answer(&core, request, peer, &slot).await) }
-    });
-    let mut connection = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_SECONDS_MAX)
-            .max_buf_size(limits::HEAD_BYTES_MAX.saturating_mul(8))
-            .preserve_header_case(true)
-            .title_case_headers(true)
-            .auto_date_header(false)
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        _ = stop.changed() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    // A connection that ended well took its last answer along; one that broke may not have.
-    let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let (Ok(()), Some(delivery)) = (ended, last) {
-        delivery.done();
-    }
+    entrance: Arc<Entrance>,
 }
 
-async fn answer(
-    core: &Arc<Core>,
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    slot: &Slot,
-) -> Response<AnswerBody> {
-    let (head, body) = request.into_parts();
-    match tokio::time::timeout(BODY_SECONDS_MAX, read_body(body)).await {
-        Ok(Ok(body)) => line::line(core, head, body, peer, slot).await,
-        Ok(Err(status)) => bare(status),
-        Err(_) => bare(StatusCode::REQUEST_TIMEOUT),
-    }
-}
-
-async fn read_body(mut body: Incoming) -> Result<Bytes, StatusCode> {
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
-        if let Some(data) = frame.data_ref() {
-            if read.len().saturating_add(data.len()) > limits::BODY_BYTES_MAX {
-                return Err(StatusCode::PAYLOAD_TOO_LARGE);
+impl Door {
+    async fn keep(self, mut run: watch::Receiver<Run>) {
+        let mut open = JoinSet::new();
+        loop {
+            let now = *run.borrow_and_update();
+            if now == Run::End {
+                break;
             }
-            read.extend_from_slice(data);
+            tokio::select! {
+                accepted = self.listener.accept(), if now == Run::Serve => match accepted {
+                    Ok((stream, peer)) => self.let_in(stream, peer, &run, &mut open),
+                    // Out of descriptors: wait for connections to end rather than spin.
+                    Err(_) => tokio::time::sleep(BREATH).await,
+                },
+                Some(_) = open.join_next(), if !open.is_empty() => {}
+                changed = run.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+            }
         }
+        drop(self);
+        while open.join_next().await.is_some() {}
     }
-    Ok(read.freeze())
-}
 
-fn bare(status: StatusCode) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::Whole(None));
-    *response.status_mut() = status;
-    response
+    /// Serves a connection as a task of its own; whoever is over a bound is not served at all.
+    fn let_in(
+        &self,
+        stream: tokio::net::TcpStream,
+        peer: SocketAddr,
+        run: &watch::Receiver<Run>,
+        open: &mut JoinSet<()>,
+    ) {
+        let Some(place) = self.entrance.caps.enter() else {
+            return;
+        };
+        // A proxy's own connections are many; those it speaks for are counted one by one.
+        let address = if self.entrance.proxies.trust(peer.ip()) {
+            None
+        } else {
+            match self.entrance.caps.enter_as(peer.ip()) {
+                None => return,
+                some => some,
+            }
+        };
+        let tls = match (self.speaks, &self.entrance.tls) {
+            (Speaks::Plain, _) => None,
+            (Speaks::Tls, Some(tls)) => Some(TlsAcceptor::from(tls.config())),
+            (Speaks::Tls, None) => return,
+        };
+        let guest = Guest {
+            core: self.core.clone(),
+            entrance: self.entrance.clone(),
+            run: run.clone(),
+            place,
+            peer,
+            address,
+        };
+        open.spawn(connection::serve(stream, tls, guest));
+    }
 }

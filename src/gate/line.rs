@@ -4,6 +4,7 @@
 //! hold and intent, durable → forward once → observe → answer. What cannot raise cost is
 //! forwarded from the same parsed map and CloudStack answers.
 
+use super::accept::caps::Caps;
 use super::admit;
 use super::ask::Asker;
 use super::authenticate;
@@ -90,6 +91,8 @@ pub struct Core {
     pub gate: Arc<Gate>,
     /// Connections of this core.
     pub fleet: Fleet,
+    /// What is open and under way on all cores.
+    pub caps: Arc<Caps>,
 }
 
 /// The last answer of a connection whose arrival is not known yet.
@@ -250,6 +253,8 @@ async fn raised(
         }
     };
     let core = core.clone();
+    // The process does not end while the call is under way.
+    let working = core.caps.work();
     let work = tokio::spawn(async move {
         let answer = match raise::raise(&core, call, &command, peer).await {
             Ok(answer) => answer,
@@ -257,6 +262,7 @@ async fn raised(
         };
         // Nobody listens where the client is gone; the answer is kept for its resend.
         let _ = tell.send(Some(answer.clone()));
+        drop(working);
         answer
     });
     let answer = work

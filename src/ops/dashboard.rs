@@ -57,6 +57,14 @@ pub fn router(source: Arc<dyn OpsSource>) -> Router {
         .with_state(Arc::new(Kept::new(source)))
 }
 
+/// The figures alone, and whether the node answers.
+pub fn figures(source: Arc<dyn OpsSource>) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/metrics", get(scrape))
+        .with_state(Arc::new(Kept::new(source)))
+}
+
 /// Serves a router until told to stop; open answers end first.
 ///
 /// # Errors
@@ -200,6 +208,10 @@ async fn scrape(State(source): State<Source>) -> Response {
     text(
         StatusCode::OK,
         "text/plain; version=0.0.4; charset=utf-8",
-        &metrics::text(&view),
+        &format!(
+            "{}{}",
+            metrics::text(&view),
+            metrics::figures(&source.source.figures())
+        ),
     )
 }

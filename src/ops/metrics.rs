@@ -3,6 +3,40 @@
 use super::views::{LiveView, PayerView};
 use std::fmt::Write as _;
 
+/// A figure of the node itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Figure {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Its label and value; none for a figure of one value.
+    pub label: Option<(&'static str, String)>,
+    /// How much.
+    pub value: i64,
+}
+
+/// The node's own figures; those of one name stand together.
+#[must_use]
+pub fn figures(figures: &[Figure]) -> String {
+    let mut out = String::new();
+    let mut last = "";
+    for figure in figures {
+        if figure.name != last {
+            head(&mut out, figure.name, figure.help);
+            last = figure.name;
+        }
+        let labels = figure
+            .label
+            .as_ref()
+            .map_or_else(String::new, |(name, value)| {
+                format!("{{{name}=\"{}\"}}", label(value))
+            });
+        let _ = writeln!(out, "{}{labels} {}", figure.name, figure.value);
+    }
+    out
+}
+
 /// The figures of a view. Payers beyond those shown are in the totals alone.
 #[must_use]
 pub fn text(view: &LiveView) -> String {

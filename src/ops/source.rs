@@ -1,5 +1,6 @@
 //! Edge: who answers the operators' questions: the books, or a fixed answer.
 
+use super::metrics::Figure;
 use super::views::{DocumentRow, LiveView, MeterView, MetersPage};
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +18,10 @@ pub trait OpsSource: Send + Sync {
     fn documents(&self) -> Answering<'_, Vec<DocumentRow>>;
     /// A document in a format (`html`, `json`, `csv`): its media type and its bytes.
     fn document(&self, number: &str, format: &str) -> Answering<'_, Option<(String, Vec<u8>)>>;
+    /// Figures of the node itself, beside those of the books, each with its explanation.
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
 }
 
 /// Answers that never change: for trying the page out.

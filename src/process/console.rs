@@ -37,6 +37,18 @@ pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch
     }
 }
 
+/// Serves the figures alone until told to stop.
+pub async fn serve_figures(
+    product: Arc<Product>,
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+) {
+    let router = dashboard::figures(Arc::new(FromBooks(product)));
+    if let Err(fault) = dashboard::serve(listener, router, stop).await {
+        tracing::error!(verb = "ops", %fault, "the figures' socket ended");
+    }
+}
+
 /// A payment that came in: `payer`, `amount`, and the provider's name of it.
 #[derive(Deserialize)]
 struct Payment {

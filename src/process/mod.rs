@@ -1,6 +1,11 @@
 //! Edge: roles, wiring, signals, drain: the only place that knows all the others.
 
 pub mod commands;
+pub mod certificates;
+mod figures;
+pub mod front;
+pub mod handover;
+pub mod hardening;
 pub mod months;
 pub mod page;
 pub mod payers;
@@ -8,4 +13,5 @@ pub mod console;
 pub mod reload;
 mod scopes;
 pub mod serve;
+pub mod sockets;
 pub mod wiring;

@@ -7,6 +7,7 @@ use crate::bill::render;
 use crate::cover::forecast;
 use crate::ledger::records::{BillingMode, Document, DocumentKind, PayerState, Purse};
 use crate::meter::resource::Interval;
+use crate::ops::metrics::Figure;
 use crate::ops::source::{Answering, OpsSource, media_type};
 use crate::ops::views::{
     AlarmView, CallView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView, MetersPage,
@@ -38,6 +39,10 @@ impl OpsSource for FromBooks {
                 ..times(&self.0)
             })
         })
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        super::figures::of(&self.0)
     }
 
     fn meters(&self, page: usize, search: &str) -> Answering<'_, MetersPage> {

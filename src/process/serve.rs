@@ -1,8 +1,10 @@
 //! Edge: one node, from its start to its drain.
 
+use super::handover::{Mark, Post, Successor};
+use super::sockets::{Role, Sockets};
 use super::wiring::{self, Product, Queues};
 use crate::config::Config;
-use crate::gate::accept;
+use crate::gate::accept::{self, Run, Speaks};
 use crate::gate::line::Core;
 use crate::meter::follow::PlannedText;
 use crate::store::AuditRow;
@@ -18,6 +20,10 @@ use tokio::sync::{mpsc, watch};
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Judged calls written at once.
 const AUDIT_ROWS_MAX: usize = 256;
+/// How long a new node waits for open calls to end.
+const HAND_OVER_MAX: Duration = Duration::from_secs(60);
+/// Between two looks at what is open.
+const QUIET_EVERY: Duration = Duration::from_millis(20);
 
 /// A node that runs.
 pub struct Node {
@@ -25,8 +31,14 @@ pub struct Node {
     pub product: Arc<Product>,
     /// Where customers call.
     pub gate: SocketAddr,
+    /// Where customers call over TLS.
+    pub tls: Option<SocketAddr>,
     /// Where operators look.
     pub ops: SocketAddr,
+    sockets: Sockets,
+    post: Option<Post>,
+    mark: Mark,
+    run: watch::Sender<Run>,
     stop: watch::Sender<bool>,
     cores: Vec<std::thread::JoinHandle<()>>,
 }
@@ -37,54 +49,143 @@ impl Node {
     /// # Errors
     /// What stands in the way, with what to do.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let listeners = listeners(&config)?;
-        let gate = listeners.first().context("no listener")?.local_addr()?;
-        let ops = tokio::net::TcpListener::bind(config.listen.ops)
-            .await
-            .with_context(|| format!("{} cannot be listened on", config.listen.ops))?;
+        let sockets = Sockets::bind(&config.listen)?;
+        Self::start_with(config, sockets).await
+    }
+
+    /// Starts a node that listens on these sockets.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_with(config: Config, sockets: Sockets) -> anyhow::Result<Self> {
+        let shares = sockets.per_core(config.listen.threads)?;
+        let gate = sockets.address(Role::Gate).context("no listener")?;
+        let ops = sockets.one(Role::Ops)?.context("no operators' listener")?;
+        let ops = tokio::net::TcpListener::from_std(ops)?;
         let ops_address = ops.local_addr()?;
+        std::fs::create_dir_all(&config.store)
+            .with_context(|| format!("{} cannot be made", config.store.display()))?;
+        let mark = Mark::set(&config.store)?;
+        let post = Post::open(&config).inspect_err(|fault| {
+            tracing::warn!(verb = "serve", %fault, "no new node can take over from this one");
+        });
         let (product, queues) = wiring::open(config).await?;
         let (stop, stopped) = watch::channel(false);
+        let (run, running) = watch::channel(Run::Serve);
         take_up(&product).await?;
         background(&product, queues, &stopped);
         tokio::spawn(super::console::serve(product.clone(), ops, stopped.clone()));
-        let cores = listeners
+        if let Some(metrics) = sockets.one(Role::Metrics)? {
+            let metrics = tokio::net::TcpListener::from_std(metrics)?;
+            let figures = super::console::serve_figures(product.clone(), metrics, stopped.clone());
+            tokio::spawn(figures);
+        }
+        let cores = shares
             .into_iter()
-            .map(|listener| core(product.clone(), listener, stopped.clone()))
+            .map(|listeners| core(product.clone(), listeners, running.clone()))
             .collect();
         tracing::info!(verb = "serve", %gate, ops = %ops_address, "ready");
         Ok(Self {
             product,
             gate,
+            tls: sockets.address(Role::Tls),
             ops: ops_address,
+            sockets,
+            post: post.ok(),
+            mark,
+            run,
             stop,
             cores,
         })
     }
 
+    /// Waits for a new node that asks for the sockets.
+    pub async fn successor(&self) -> Successor {
+        match &self.post {
+            Some(post) => post.successor(&self.sockets).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets open calls end, closes the books and gives the sockets to a new node. Where the calls
+    /// do not end in time, nothing is given and the node that goes on comes back.
+    ///
+    /// # Errors
+    /// Where the books are closed already and the new node could not be given the sockets.
+    pub async fn hand_over(self, successor: Successor) -> anyhow::Result<Option<Self>> {
+        tracing::info!(
+            verb = "hand over",
+            "a new node takes over; open calls end first"
+        );
+        let _ = self.run.send(Run::Pause);
+        let quiet = tokio::time::timeout(HAND_OVER_MAX, self.quiet()).await;
+        if quiet.is_err() {
+            let caps = &self.product.front.entrance.caps;
+            let why = format!(
+                "after {} s {} connections and {} raising calls are still open; try again",
+                HAND_OVER_MAX.as_secs(),
+                caps.open(),
+                caps.working()
+            );
+            tracing::warn!(verb = "hand over", %why, "goes on");
+            let _ = self.run.send(Run::Serve);
+            successor.refuse(&why);
+            return Ok(Some(self));
+        }
+        let Self {
+            product,
+            sockets,
+            post,
+            mark,
+            run,
+            stop,
+            cores,
+            ..
+        } = self;
+        end_cores(&run, cores).await;
+        let _ = stop.send(true);
+        product.store.close().await;
+        drop((post, mark));
+        tokio::task::spawn_blocking(move || successor.send(&sockets)).await??;
+        tracing::info!(verb = "hand over", "the new node has the sockets");
+        Ok(None)
+    }
+
+    async fn quiet(&self) {
+        let caps = &self.product.front.entrance.caps;
+        while caps.open() > 0 || caps.working() > 0 {
+            tokio::time::sleep(QUIET_EVERY).await;
+        }
+    }
+
     /// Stops accepting, lets open calls end, and ends.
     pub async fn drain(self) {
-        let _ = self.stop.send(true);
-        let _ = tokio::task::spawn_blocking(move || {
-            for core in self.cores {
-                let _ = core.join();
-            }
-        })
-        .await;
+        let Self {
+            product,
+            sockets,
+            run,
+            stop,
+            cores,
+            mark,
+            ..
+        } = self;
+        // Who calls now is told at once that nobody listens.
+        drop(sockets);
+        end_cores(&run, cores).await;
+        let _ = stop.send(true);
+        product.store.close().await;
+        drop(mark);
     }
 }
 
-fn listeners(config: &Config) -> anyhow::Result<Vec<std::net::TcpListener>> {
-    let wanted = config.listen.gate;
-    let refused = || format!("{wanted} cannot be listened on");
-    let shared = config.listen.threads > 1;
-    let first = accept::listener(wanted, shared).with_context(refused)?;
-    let address = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..config.listen.threads {
-        listeners.push(accept::listener(address, shared).with_context(refused)?);
-    }
-    Ok(listeners)
+async fn end_cores(run: &watch::Sender<Run>, cores: Vec<std::thread::JoinHandle<()>>) {
+    let _ = run.send(Run::End);
+    let joined = tokio::task::spawn_blocking(move || {
+        for core in cores {
+            let _ = core.join();
+        }
+    });
+    let _ = joined.await;
 }
 
 /// What was under way when the last process ended is followed to its end; what ended meanwhile
@@ -126,6 +227,7 @@ fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<boo
     tokio::spawn(sweeps(product.clone(), stop.clone()));
     tokio::spawn(super::months::run(product.clone(), stop.clone()));
     tokio::spawn(super::reload::run(product.clone(), stop.clone()));
+    tokio::spawn(super::certificates::run(product.clone(), stop.clone()));
 }
 
 async fn audit(product: Arc<Product>, mut rows: mpsc::Receiver<AuditRow>) {
@@ -162,8 +264,8 @@ async fn sweeps(product: Arc<Product>, mut stop: watch::Receiver<bool>) {
 
 fn core(
     product: Arc<Product>,
-    listener: std::net::TcpListener,
-    stop: watch::Receiver<bool>,
+    listeners: Vec<(std::net::TcpListener, Speaks)>,
+    run: watch::Receiver<Run>,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -180,8 +282,10 @@ fn core(
         let core = Arc::new(Core {
             gate: product.gate.clone(),
             fleet,
+            caps: product.front.entrance.caps.clone(),
         });
-        if let Err(fault) = runtime.block_on(accept::serve(listener, core, stop)) {
+        let entrance = product.front.entrance.clone();
+        if let Err(fault) = runtime.block_on(accept::serve(listeners, core, entrance, run)) {
             tracing::error!(verb = "accept", %fault, "a core stopped");
         }
     })

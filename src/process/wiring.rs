@@ -1,5 +1,6 @@
 //! Edge: from a checked configuration to the parts that run.
 
+use super::front::Front;
 use crate::clock::Clock;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
@@ -21,7 +22,7 @@ use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
 use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub struct Product {
     pub sweep: Arc<Sweep>,
     /// The gate.
     pub gate: Arc<Gate>,
+    /// What connections come in by, and go out by.
+    pub front: Front,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,
     /// What became of changed policies.
@@ -101,19 +104,29 @@ pub fn as_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!("{} fault(s):\n{}", faults.len(), lines.join("\n"))
 }
 
-/// Opens the product. Runs on the runtime that its tasks will run on.
+/// Checks what can be checked before anything runs: policies, certificates, authorities.
+///
+/// # Errors
+/// What a start would meet.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    rules(config).map_err(|faults| as_error(&faults))?;
+    Front::open(config, &clock(config)?)?;
+    servers(config)?;
+    Ok(())
+}
+
+/// Opens the product; the folder of the books must exist. Runs on the runtime that its tasks will
+/// run on.
 ///
 /// # Errors
 /// The first thing that stands in the way of a start, with what to do.
 pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let clock = clock(&config)?;
     let rules = rules(&config).map_err(|faults| as_error(&faults))?;
-    std::fs::create_dir_all(&config.store)
-        .with_context(|| format!("{} cannot be made", config.store.display()))?;
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    let servers = Arc::new(Servers::new(config.upstream.servers()));
+    let servers = servers(&config)?;
     let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
     let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
@@ -165,6 +178,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         resends: Arc::new(Resends::new(clock.clone())),
     };
     let product = Product {
+        front: Front::open(&config, &clock)?,
         config,
         clock,
         store,
@@ -206,6 +220,18 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
         Some(file) => Clock::with_billing_file(file)?,
         None => Clock::system(),
     })
+}
+
+/// The management servers.
+///
+/// # Errors
+/// A file of authorities that cannot be used.
+pub fn servers(config: &Config) -> anyhow::Result<Arc<Servers>> {
+    let servers = Servers::new(config.upstream.servers());
+    Ok(Arc::new(match &config.upstream.ca_file {
+        Some(file) => servers.over_tls(file)?,
+        None => servers,
+    }))
 }
 
 /// The reading service account.
@@ -259,7 +285,7 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let servers = Arc::new(Servers::new(config.upstream.servers()));
+        let servers = servers(config)?;
         let service = service(config, servers, &Clock::system());
         let mut refused = Vec::new();
         for command in READS {

@@ -84,6 +84,13 @@ impl Store {
         store.queue.submit(work).await
     }
 
+    /// Takes no more work, and waits until what was taken is durable and `ledger.db` is closed.
+    /// Every clone is closed with it: another process may write the books now.
+    pub async fn close(&self) {
+        let Self::Sqlite(store) = self;
+        store.queue.close().await;
+    }
+
     /// What can be pulled again.
     #[must_use]
     pub fn facts(&self) -> &Facts {

@@ -8,7 +8,8 @@ use crate::terms::limits::{HOLD_GROUP_MAX, LEDGER_QUEUE_MAX};
 use sqlx::ConnectOptions as _;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::{mpsc, oneshot, watch};
 
 type Answer = Result<Done, StoreError>;
 
@@ -20,7 +21,11 @@ pub(super) struct Job {
 
 /// The way to the writer; it may be used from any runtime.
 #[derive(Clone, Debug)]
-pub(super) struct Queue(mpsc::Sender<Job>);
+pub(super) struct Queue {
+    /// None once the books are closed.
+    sender: Arc<RwLock<Option<mpsc::Sender<Job>>>>,
+    ended: watch::Receiver<bool>,
+}
 
 /// Commits between two checkpoints.
 const CHECKPOINT_EVERY: u32 = 256;
@@ -38,26 +43,53 @@ impl Queue {
             options,
             file,
         };
-        tokio::spawn(writer.run(receiver));
-        Self(sender)
+        let (end, ended) = watch::channel(false);
+        tokio::spawn(async move {
+            writer.run(receiver).await;
+            let _ = end.send(true);
+        });
+        Self {
+            sender: Arc::new(RwLock::new(Some(sender))),
+            ended,
+        }
+    }
+
+    /// Takes no more work, and waits until what was taken is written and the file is closed.
+    pub(super) async fn close(&self) {
+        let sender = self
+            .sender
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(sender);
+        let mut ended = self.ended.clone();
+        let _ = ended.wait_for(|ended| *ended).await;
     }
 
     /// Hands the work over and waits for its outcome.
     pub(super) async fn submit(&self, work: Work) -> Answer {
         let (answer, outcome) = oneshot::channel();
         let work = Box::new(work);
-        self.0
-            .try_send(Job { work, answer })
+        self.hand_in(Job { work, answer })?;
+        outcome.await.unwrap_or_else(|_| {
+            let text = "the ledger's writer stopped before it answered";
+            Err(StoreError::Lost(text.to_owned()))
+        })
+    }
+
+    fn hand_in(&self, job: Job) -> Result<(), StoreError> {
+        let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = || StoreError::Lost("the books are closed: the node is ending".to_owned());
+        sender
+            .as_ref()
+            .ok_or_else(closed)?
+            .try_send(job)
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Busy,
                 mpsc::error::TrySendError::Closed(_) => {
                     StoreError::Lost("the ledger's writer has stopped".to_owned())
                 }
-            })?;
-        outcome.await.unwrap_or_else(|_| {
-            let text = "the ledger's writer stopped before it answered";
-            Err(StoreError::Lost(text.to_owned()))
-        })
+            })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each core and each service client has a list of its own. A request that could not be written
 //! is told apart from one whose fate is unknown; neither is ever sent again from here.
 
+use super::tls::UpstreamTls;
 use super::{Sent, UpstreamError};
 use crate::clock::Clock;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Idle connections die at 20 s: CloudStack closes its side at 30.
@@ -30,6 +32,7 @@ const IDLE_CONNECTIONS_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Connections {
     server: String,
+    tls: Option<UpstreamTls>,
     clock: Clock,
     idle: Mutex<Vec<(SendRequest<Full<Bytes>>, Instant)>>,
 }
@@ -40,9 +43,16 @@ impl Connections {
     pub const fn new(server: String, clock: Clock) -> Self {
         Self {
             server,
+            tls: None,
             clock,
             idle: Mutex::new(Vec::new()),
         }
+    }
+
+    /// The same list, spoken to over TLS where there is one.
+    #[must_use]
+    pub fn over(self, tls: Option<UpstreamTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Host and port of the server.
@@ -109,30 +119,22 @@ impl Connections {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, UpstreamError> {
         let dial = async {
-            let stream = TcpStream::connect(&self.server)
-                .await
-                .map_err(|e| e.to_string())?;
-            stream.set_nodelay(true).map_err(|e| e.to_string())?;
-            http1::Builder::new()
-                .preserve_header_case(true)
-                .handshake(TokioIo::new(stream))
-                .await
-                .map_err(|e| e.to_string())
+            let stream = TcpStream::connect(&self.server).await?;
+            stream.set_nodelay(true)?;
+            match &self.tls {
+                None => handshake(stream).await,
+                Some(tls) => handshake(tls.over(stream).await?).await,
+            }
         };
         let fault = |what| UpstreamError {
             server: self.server.clone(),
             what,
             sent: Sent::NotSent,
         };
-        let (sender, connection) = tokio::time::timeout(CONNECT_MAX, dial)
+        tokio::time::timeout(CONNECT_MAX, dial)
             .await
             .map_err(|_| fault("did not accept a connection within 5 s".to_owned()))?
-            .map_err(fault)?;
-        tokio::spawn(async move {
-            // How a connection ends shows in the exchange that used it.
-            let _ = connection.await;
-        });
-        Ok(sender)
+            .map_err(|e| fault(e.to_string()))
     }
 
     /// One exchange; on a fault the request comes back where no byte of it went out.
@@ -166,4 +168,21 @@ impl Connections {
             }
         }
     }
+}
+
+/// A connection that is ready for its first request, whatever carries it.
+async fn handshake<S>(stream: S) -> std::io::Result<SendRequest<Full<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .preserve_header_case(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(std::io::Error::other)?;
+    tokio::spawn(async move {
+        // How a connection ends shows in the exchange that used it.
+        let _ = connection.await;
+    });
+    Ok(sender)
 }

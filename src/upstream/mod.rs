@@ -27,3 +27,4 @@ pub struct UpstreamError {
 pub mod directory;
 pub mod servers;
 pub mod service;
+pub mod tls;

@@ -4,6 +4,7 @@
 //! in the memory of one server; where a session's cookie came from is remembered by its hash.
 
 use super::exchange::Connections;
+use super::tls::{UpstreamTls, UpstreamTlsFault};
 use super::{Sent, UpstreamError};
 use crate::clock::Clock;
 use crate::cloudstack::login::{SessionId, session_id};
@@ -14,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use moka::sync::Cache;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,6 +33,7 @@ const ROUTE_KEPT: Duration = Duration::from_secs(3_600);
 struct Server {
     address: String,
     host: String,
+    tls: Option<UpstreamTls>,
     up: AtomicBool,
 }
 
@@ -49,6 +52,7 @@ impl Servers {
         let all = servers.into_iter().map(|(address, host)| Server {
             address,
             host,
+            tls: None,
             up: AtomicBool::new(true),
         });
         Self {
@@ -59,6 +63,18 @@ impl Servers {
                 .time_to_idle(ROUTE_KEPT)
                 .build(),
         }
+    }
+
+    /// The same servers, each spoken to over TLS under its own name, trusted by the authorities in
+    /// this file alone.
+    ///
+    /// # Errors
+    /// [`UpstreamTlsFault`].
+    pub fn over_tls(mut self, ca_file: &Path) -> Result<Self, UpstreamTlsFault> {
+        for server in &mut self.all {
+            server.tls = Some(UpstreamTls::open(ca_file, &server.address)?);
+        }
+        Ok(self)
     }
 
     /// How many there are.
@@ -145,7 +161,8 @@ impl Fleet {
     pub fn new(servers: Arc<Servers>, clock: &Clock) -> Self {
         let connections = servers.all.iter().map(|server| {
             let address = server.address.clone();
-            Arc::new(Connections::new(address, clock.clone()))
+            let connections = Connections::new(address, clock.clone());
+            Arc::new(connections.over(server.tls.clone()))
         });
         Self {
             connections: connections.collect(),

@@ -38,3 +38,7 @@ mod owners_money;
 mod limits;
 mod limits_shared;
 mod estimate;
+mod served;
+mod serving;
+mod tls;
+mod floods;

@@ -317,6 +317,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
         "hyper",
         &[
             "src/gate/accept.rs",
+            "src/gate/accept/",
             "src/gate/forward.rs",
             "src/gate/body.rs",
             "src/gate/wire.rs",

@@ -1,0 +1,363 @@
+//! Clients that mean harm: floods of HTTP/2 frames, and slowness of every kind, while another
+//! client's calls are answered.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has a clock and settings of its own"
+)]
+
+use crate::served::{MODERN, Recorder, Served, call, certificate, configured, shake, tls_lines};
+use crate::stage::until;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const QUERY: &str = "command=listZones&response=json";
+/// What a flood may add to the gate's memory.
+const GROWTH_MAX_MIB: u64 = 64;
+/// Connections of each slow kind.
+const SLOW: usize = 200;
+/// Clients of each flood, and for how long.
+const FLOODERS: usize = 4;
+const SUSTAINED: Duration = Duration::from_secs(2);
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// A literal field that is not indexed (RFC 7541 §6.2.2).
+fn field(name: &str, value: &str) -> Vec<u8> {
+    let mut bytes = vec![0];
+    for text in [name, value] {
+        assert!(text.len() < 127);
+        bytes.push(u8::try_from(text.len()).unwrap());
+        bytes.extend(text.bytes());
+    }
+    bytes
+}
+
+fn head(method: &str, query: &str) -> Vec<u8> {
+    let target = format!("/client/api?{query}");
+    [
+        field(":method", method),
+        field(":scheme", "https"),
+        field(":authority", "cloud.example"),
+        field(":path", &target),
+    ]
+    .concat()
+}
+
+/// What one round of a flood sends; stream ids go up by two.
+type Round = fn(u32) -> Vec<u8>;
+
+fn rapid_reset(stream: u32) -> Vec<u8> {
+    let open = frame(
+        HEADERS,
+        END_HEADERS | END_STREAM,
+        stream,
+        &head("GET", QUERY),
+    );
+    [open, frame(RESET, 0, stream, &8_u32.to_be_bytes())].concat()
+}
+
+fn faults_of_ours(stream: u32) -> Vec<u8> {
+    // A window that widens by nothing is a fault that the server has to reset the stream for.
+    let open = frame(
+        HEADERS,
+        END_HEADERS | END_STREAM,
+        stream,
+        &head("GET", QUERY),
+    );
+    [open, frame(WINDOW_UPDATE, 0, stream, &[0; 4])].concat()
+}
+
+fn continuations(stream: u32) -> Vec<u8> {
+    if stream == 1 {
+        frame(HEADERS, END_STREAM, 1, &head("GET", QUERY))
+    } else {
+        frame(CONTINUATION, 0, 1, &field("x-more", "and more and more"))
+    }
+}
+
+fn empty_data(stream: u32) -> Vec<u8> {
+    if stream == 1 {
+        frame(HEADERS, END_HEADERS, 1, &head("POST", QUERY))
+    } else {
+        frame(DATA, 0, 1, &[])
+    }
+}
+
+fn settings(_: u32) -> Vec<u8> {
+    frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0])
+}
+
+fn pings(_: u32) -> Vec<u8> {
+    frame(PING, 0, 0, &[7; 8])
+}
+
+fn long_fields(stream: u32) -> Vec<u8> {
+    let mut block = head("GET", QUERY);
+    for _ in 0..150 {
+        block.extend(field("x-long", &"y".repeat(120)));
+    }
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block[..16_000])
+}
+
+/// Floods for a while, on one connection after the other; false where one goes on.
+async fn sustained(address: String, trusted: std::path::PathBuf, round: Round) -> bool {
+    let began = std::time::Instant::now();
+    while began.elapsed() < SUSTAINED {
+        if !flood(&address, &trusted, round).await {
+            return false;
+        }
+    }
+    true
+}
+
+/// Floods until the other side ends the connection; false where it does not within the rounds.
+async fn flood(address: &str, trusted: &Path, round: Round) -> bool {
+    let mut stream = shake(address, trusted, &MODERN).await.unwrap();
+    stream.write_all(PREFACE).await.unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+    let (mut reads, mut writes) = tokio::io::split(stream);
+    let heard = tokio::spawn(async move {
+        let mut read = vec![0; 16 * 1024];
+        while reads.read(&mut read).await.is_ok_and(|length| length > 0) {}
+    });
+    for number in 0..400_000_u32 {
+        if writes.write_all(&round(2 * number + 1)).await.is_err() || heard.is_finished() {
+            return true;
+        }
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(30), heard).await;
+    ended.is_ok()
+}
+
+/// Asks for a long answer on many streams, and never opens a window for it.
+async fn zero_window(address: String, trusted: std::path::PathBuf) -> bool {
+    let mut stream = shake(&address, &trusted, &MODERN).await.unwrap();
+    stream.write_all(PREFACE).await.unwrap();
+    let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    stream.write_all(&no_window).await.unwrap();
+    let query = format!("{QUERY}&bytes=1000000");
+    for number in 0..100_u32 {
+        let block = head("GET", &query);
+        let ask = frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &block);
+        stream.write_all(&ask).await.unwrap();
+    }
+    let mut read = vec![0; 16 * 1024];
+    let ended = async { while stream.read(&mut read).await.is_ok_and(|length| length > 0) {} };
+    tokio::time::timeout(Duration::from_secs(90), ended)
+        .await
+        .is_ok()
+}
+
+/// Another client, who calls all the while; gives how many calls, and how many were not answered.
+fn bystander(gate: &Served, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<(usize, usize)> {
+    let (address, stop) = (gate.gate.clone(), stop.clone());
+    std::thread::spawn(move || {
+        let (mut calls, mut lost) = (0, 0);
+        while !stop.load(Ordering::SeqCst) {
+            let heard = call(&address, QUERY, "");
+            calls += 1;
+            lost += usize::from(heard.is_none_or(|heard| heard.status != 200));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (calls, lost)
+    })
+}
+
+fn gate(name: &str, recorder: &Recorder) -> Served {
+    let upstream = format!("url = \"{}\"", recorder.url());
+    let folder = configured(name, &tls_lines(&["cloud"]), &upstream);
+    certificate(&folder, "cloud", &["cloud.example"], 2200);
+    Served::over(&folder, &[])
+}
+
+fn trusted(folder: &Path) -> std::path::PathBuf {
+    folder.join("cloud.crt")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_frames_end_their_connection_and_nobody_elses() {
+    let recorder = Recorder::start();
+    let gate = gate("floods-frames", &recorder);
+    assert_eq!(gate.call(QUERY).unwrap().status, 200);
+    let before = gate.memory_mib();
+    let stop = Arc::new(AtomicBool::new(false));
+    let other = bystander(&gate, &stop);
+    let floods: [(&str, Round); 7] = [
+        ("rapid reset", rapid_reset),
+        ("faults of ours", faults_of_ours),
+        ("continuations", continuations),
+        ("empty data", empty_data),
+        ("settings", settings),
+        ("pings", pings),
+        ("long fields", long_fields),
+    ];
+    for (name, round) in floods {
+        let address = gate.tls.clone().unwrap();
+        let all = (0..FLOODERS)
+            .map(|_| tokio::spawn(sustained(address.clone(), trusted(&gate.folder), round)));
+        for flooder in all.collect::<Vec<_>>() {
+            assert!(flooder.await.unwrap(), "{name}: the connection goes on");
+        }
+        let now = gate.memory_mib();
+        assert!(
+            now < before + GROWTH_MAX_MIB,
+            "{name}: {before} MiB, then {now} MiB"
+        );
+    }
+    stop.store(true, Ordering::SeqCst);
+    let (calls, lost) = tokio::task::spawn_blocking(|| other.join().unwrap())
+        .await
+        .unwrap();
+    assert!(
+        calls > 10 && lost == 0,
+        "{lost} of {calls} calls were not answered"
+    );
+    tokio::task::block_in_place(|| {
+        until("all are gone", || {
+            gate.figure("faregate_connections_open") == 0
+        });
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_opens_no_window_is_cut_and_holds_little() {
+    let recorder = Recorder::start();
+    let gate = gate("floods-window", &recorder);
+    assert_eq!(gate.call(QUERY).unwrap().status, 200);
+    let before = gate.memory_mib();
+    let stop = Arc::new(AtomicBool::new(false));
+    let other = bystander(&gate, &stop);
+    let address = gate.tls.clone().unwrap();
+    assert!(
+        zero_window(address, trusted(&gate.folder)).await,
+        "it goes on"
+    );
+    let now = gate.memory_mib();
+    assert!(
+        now < before + GROWTH_MAX_MIB,
+        "{before} MiB, then {now} MiB"
+    );
+    stop.store(true, Ordering::SeqCst);
+    let (calls, lost) = tokio::task::spawn_blocking(|| other.join().unwrap())
+        .await
+        .unwrap();
+    assert!(
+        calls > 10 && lost == 0,
+        "{lost} of {calls} calls were not answered"
+    );
+}
+
+/// Descriptors that the gate has open.
+fn descriptors(gate: &Served) -> usize {
+    let folder = format!("/proc/{}/fd", gate.child.id());
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+/// A client that begins in one of the slow ways; the bytes, then a few more each second.
+fn slow(address: &str, begin: &str, dribble: &str) -> bool {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    stream.write_all(begin.as_bytes()).unwrap();
+    for _ in 0..100 {
+        let mut read = [0; 1_024];
+        match stream.read(&mut read) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(fault) if fault.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return true,
+        }
+        if stream.write_all(dribble.as_bytes()).is_err() {
+            return true;
+        }
+    }
+    false
+}
+
+/// A client that asks for a long answer and reads nothing of it.
+fn reader(address: &str) -> socket2::Socket {
+    let address: std::net::SocketAddr = address.parse().unwrap();
+    let domain = socket2::Domain::for_address(address);
+    let mut socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let get = format!("GET /client/api?{QUERY}&bytes=20000000 HTTP/1.1\r\nHost: cloud\r\n\r\n");
+    socket.write_all(get.as_bytes()).unwrap();
+    socket
+}
+
+#[test]
+fn slow_clients_of_every_kind_are_cut_and_others_are_served() {
+    let recorder = Recorder::start();
+    let gate = gate("floods-slow", &recorder);
+    assert_eq!(gate.call(QUERY).unwrap().status, 200);
+    let (before, memory) = (descriptors(&gate), gate.memory_mib());
+    let stop = Arc::new(AtomicBool::new(false));
+    let other = bystander(&gate, &stop);
+    let post = "POST /client/api HTTP/1.1\r\nHost: cloud\r\nContent-Type: \
+                application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\n";
+    let kinds = [
+        ("head", &gate.gate, "GET /client/api?", "a"),
+        ("nothing", &gate.gate, "", ""),
+        ("body", &gate.gate, post, "a"),
+        (
+            "handshake",
+            gate.tls.as_ref().unwrap(),
+            "\u{16}\u{3}\u{1}\u{1}",
+            "a",
+        ),
+    ];
+    for (name, address, begin, dribble) in kinds {
+        let all: Vec<_> = (0..SLOW)
+            .map(|_| {
+                let address = address.clone();
+                std::thread::spawn(move || slow(&address, begin, dribble))
+            })
+            .collect();
+        for one in all {
+            assert!(one.join().unwrap(), "{name}: a slow client is not cut");
+        }
+    }
+    let readers: Vec<_> = (0..SLOW).map(|_| reader(&gate.gate)).collect();
+    let open = || gate.figure("faregate_connections_open");
+    until("all readers are in", || open() >= 200);
+    until("they are cut", || open() < 10);
+    drop(readers);
+    stop.store(true, Ordering::SeqCst);
+    let (calls, lost) = other.join().unwrap();
+    assert!(
+        calls > 100 && lost == 0,
+        "{lost} of {calls} calls were not answered"
+    );
+    until("the descriptors are back", || {
+        descriptors(&gate) <= before + 8
+    });
+    let now = gate.memory_mib();
+    assert!(
+        now < memory + GROWTH_MAX_MIB,
+        "{memory} MiB, then {now} MiB"
+    );
+}
