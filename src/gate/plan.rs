@@ -104,13 +104,24 @@ pub struct Plan {
     pub after: Vec<Planned>,
     /// Those of them that run before it: the call is charged the difference.
     pub before: Vec<Planned>,
+    /// The call starts nothing by itself: something starts later, without a call. Its price must
+    /// be there now; what falls due once falls due then.
+    pub later: bool,
 }
 
 impl Plan {
     fn starts(after: Vec<Planned>) -> Self {
         Self {
             after,
-            before: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// What starts later, without a call.
+    fn later(self) -> Self {
+        Self {
+            later: true,
+            ..self
         }
     }
 }

@@ -29,3 +29,4 @@ mod kill;
 mod clients_live;
 mod kept_connections;
 mod live_commands;
+mod priced_live;

@@ -55,6 +55,7 @@ impl Call<'_> {
         Ok(Plan {
             after: vec![many(count("startip", start, end)?)],
             before: had.filter(|_| grows).map(many).into_iter().collect(),
+            ..Plan::default()
         })
     }
 }
