@@ -10,5 +10,6 @@ pub mod envelope;
 pub mod async_job;
 pub mod command;
 pub mod live;
+pub mod login;
 pub mod time;
 pub mod xml;

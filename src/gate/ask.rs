@@ -1,6 +1,7 @@
 //! Edge: what CloudStack says of the things that a call names; offerings and templates are kept
 //! for a minute, what changes is asked each time.
 
+use super::dearest::Catalogue;
 use super::plan::{self, Facts, Question, Thing};
 use super::whose;
 use crate::cloudstack::command::{Command, Parent};
@@ -28,6 +29,7 @@ const ROUNDS_MAX: usize = 5;
 pub struct Asker {
     service: Arc<Service>,
     kept: Cache<Question, Arc<Node>>,
+    all: Cache<(), Arc<Catalogue>>,
 }
 
 impl Asker {
@@ -38,7 +40,8 @@ impl Asker {
             .max_capacity(KEPT_MAX)
             .time_to_live(KEPT)
             .build();
-        Self { service, kept }
+        let all = Cache::builder().max_capacity(1).time_to_live(KEPT).build();
+        Self { service, kept, all }
     }
 
     /// The facts; what CloudStack does not know is left out.
@@ -164,8 +167,10 @@ impl Asker {
             .map(|(name, of)| (*name, of.as_str()))
             .collect();
         if thing.items().is_none() {
-            let answer = self.service.call(command, &asked).await?;
-            let mut found = answer.node.all(item);
+            let Some(answer) = self.service.find(command, &asked).await? else {
+                return Ok(None);
+            };
+            let mut found = answer.all(item);
             // A setting's name is searched for as a part of names.
             let wanted = |node: &&Node| node.text_of("name") == Some(id);
             return Ok(match thing {
@@ -181,8 +186,30 @@ impl Asker {
         }))
     }
 
-    /// An error answer means that the thing is not there for anybody: CloudStack says 431 for an
-    /// unknown id.
+    /// Everything of a kind that prices may hang on, to find the dearest: offerings, templates.
+    ///
+    /// # Errors
+    /// As [`Asker::facts`].
+    pub async fn catalogue(&self) -> Result<Arc<Catalogue>, UpstreamError> {
+        if let Some(known) = self.all.get(&()) {
+            return Ok(known);
+        }
+        let list = |command, item| self.service.list(command, item, &[("listall", "true")]);
+        let templates = [("templatefilter", "all"), ("listall", "true")];
+        let mut found = Catalogue {
+            services: list("listServiceOfferings", "serviceoffering").await?,
+            disks: list("listDiskOfferings", "diskoffering").await?,
+            networks: list("listNetworkOfferings", "networkoffering").await?,
+            largest_template: None,
+        };
+        let rows = self.service.list("listTemplates", "template", &templates);
+        let size = |row: &Node| row.number_of("size").unwrap_or(0);
+        found.largest_template = rows.await?.into_iter().max_by_key(size);
+        let found = Arc::new(found);
+        self.all.insert((), found.clone());
+        Ok(found)
+    }
+
     async fn call(
         &self,
         command: &str,
@@ -190,12 +217,12 @@ impl Asker {
         id: &str,
         asked: &[(&str, &str)],
     ) -> Result<Option<Node>, UpstreamError> {
-        let answer = self.service.call(command, asked).await?;
-        Ok(answer
-            .node
-            .all(item)
-            .find(|node| node.text_of("id") == Some(id))
-            .cloned())
+        let node = self.service.find(command, asked).await?;
+        Ok(node.and_then(|node| {
+            node.all(item)
+                .find(|node| node.text_of("id") == Some(id))
+                .cloned()
+        }))
     }
 }
 
