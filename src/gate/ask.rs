@@ -234,12 +234,12 @@ const fn offerings(thing: Thing) -> (&'static str, &'static str) {
     }
 }
 
-/// The list command, the item of its answer and the parameters that find a thing by what it hangs
+/// A list command, the item of its answer, and its parameters.
+type Search = (&'static str, &'static str, Vec<(&'static str, String)>);
+
+/// The search that finds a thing by what it hangs
 /// on; none for an id that is not written as its thing says.
-fn search(
-    thing: Thing,
-    id: &str,
-) -> Option<(&'static str, &'static str, Vec<(&'static str, String)>)> {
+fn search(thing: Thing, id: &str) -> Option<Search> {
     let own = |name: &'static str| (name, id.to_owned());
     let said = |name: &'static str, value: &str| (name, value.to_owned());
     let pair = || id.split_once('/');

@@ -75,10 +75,76 @@ pub fn stand_ins(
             let none = || Node::leaf("template", "");
             vec![(found.unwrap_or_else(none), Vec::new())]
         }
-        Thing::RootVolumeOf => vec![(Node::leaf("volume", ""), Vec::new())],
+        Thing::RootVolumeOf | Thing::VolumesOf => {
+            let size = most_of(catalogue).to_string();
+            let one = node("volume", &[("size", Some(&size))]);
+            let mut list = Node::leaf("list", "");
+            list.children.push(one.clone());
+            let is_list = thing == Thing::VolumesOf;
+            vec![(if is_list { list } else { one }, Vec::new())]
+        }
+        Thing::Owned(parent) => served(parent, catalogue, params, &zones),
         // Nothing is priced by these alone; what hangs on a thing that is not there is none.
         _ => vec![(Node::leaf("unknown", ""), Vec::new())],
     }
+}
+
+/// What is made of machines, or of what machines hold: on each offering.
+fn served(
+    parent: Parent,
+    catalogue: &Catalogue,
+    params: &ParamMap,
+    zones: &[Option<String>],
+) -> Vec<(Node, Vec<Planned>)> {
+    let size = most_of(catalogue).to_string();
+    let disk = catalogue.disks.first().and_then(|disk| disk.text_of("id"));
+    let made = each(&catalogue.services, zones, |offering, zone| {
+        let shape = shape(offering, params, zone)?;
+        let number = |number: Option<i64>| number.map(|number| number.to_string());
+        let (vcpus, memory) = (number(shape.vcpus), number(shape.memory_mib));
+        let fields = [
+            ("serviceofferingid", shape.offering.as_deref()),
+            ("templateid", Some("some-template")),
+            ("zoneid", zone),
+            ("cpunumber", vcpus.as_deref()),
+            ("memory", memory.as_deref()),
+            ("virtualmachineid", Some("some-vm")),
+            ("vmprofileid", Some("some-profile")),
+            ("diskofferingid", disk),
+            ("virtualsize", Some(size.as_str())),
+            ("maxmembers", Some("1")),
+            (
+                "size",
+                Some(if parent == Parent::Kubernetes {
+                    "1"
+                } else {
+                    &size
+                }),
+            ),
+        ];
+        let mut found = node("unknown", &fields);
+        let kept = [fields[0], fields[1]];
+        found.children.push(node("vmdetails", &kept));
+        Some((found, of_vm(&shape, offering)))
+    });
+    match parent {
+        Parent::Backup
+        | Parent::VmSnapshot
+        | Parent::SharedFs
+        | Parent::Kubernetes
+        | Parent::AutoScaleGroup
+        | Parent::AutoScaleProfile => made,
+        // Nothing is priced by these alone.
+        _ => vec![(Node::leaf("unknown", ""), Vec::new())],
+    }
+}
+
+/// Bytes of the largest volume that an offering or a template makes.
+fn most_of(catalogue: &Catalogue) -> i64 {
+    let template = catalogue.largest_template.as_ref();
+    let template = template.and_then(|template| template.number_of("size"));
+    let disks = catalogue.disks.iter().filter_map(fixed_size);
+    disks.chain(template).max().unwrap_or(GIB).max(GIB)
 }
 
 fn zones_of(params: &ParamMap, zones: &[String]) -> Vec<Option<String>> {
@@ -227,6 +293,8 @@ fn stored(name: &str, disk: &Node, size: i64, zone: Option<&str>) -> Node {
             ("zoneid", zone),
             ("size", Some(&size)),
             ("virtualsize", Some(&size)),
+            // A snapshot is of a volume that is as unknown.
+            ("volumeid", Some("some-volume")),
         ],
     )
 }

@@ -18,8 +18,8 @@ use crate::terms::money::Micros;
 use crate::terms::quantity::UnitMicros;
 use crate::terms::time::Timestamp;
 
-/// A VM that is not known has networks that are not known.
-const ROUNDS_MAX: usize = 3;
+/// A group that is not known has a profile, that an offering and networks that are not known.
+const ROUNDS_MAX: usize = 5;
 
 /// The plan of such a call: what is not the caller's is as unknown to it as what is not there,
 /// and nothing that runs already is taken off its price.
@@ -91,7 +91,7 @@ fn dearest_of(
     let price = |after: &[Planned]| {
         let plan = Plan {
             after: after.to_vec(),
-            before: Vec::new(),
+            ..Plan::default()
         };
         let priced = reserve::price(rules, payer, &plan, |_| UnitMicros::default(), now);
         priced.map_or(Micros::ZERO, |priced| priced.total)

@@ -11,6 +11,7 @@ mod bucket;
 mod call;
 mod kubernetes;
 mod machine;
+mod named;
 mod network;
 mod rules;
 mod shared_fs;
@@ -27,6 +28,7 @@ use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::rate::Planned;
 use call::{Call, entries, networks};
+use named::named;
 use std::collections::HashMap;
 
 /// What kind of thing is asked for.
@@ -102,13 +104,24 @@ pub struct Plan {
     pub after: Vec<Planned>,
     /// Those of them that run before it: the call is charged the difference.
     pub before: Vec<Planned>,
+    /// The call starts nothing by itself: something starts later, without a call. Its price must
+    /// be there now; what falls due once falls due then.
+    pub later: bool,
 }
 
 impl Plan {
     fn starts(after: Vec<Planned>) -> Self {
         Self {
             after,
-            before: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// What starts later, without a call.
+    fn later(self) -> Self {
+        Self {
+            later: true,
+            ..self
         }
     }
 }
@@ -129,104 +142,6 @@ pub fn needs(rule: PriceRule, params: &ParamMap) -> Vec<Question> {
         needs.extend(disks.map(|(_, id)| (Thing::DiskOffering, id)));
     }
     needs
-}
-
-/// The things that a rule's parameters name.
-fn named(rule: PriceRule) -> &'static [(Thing, &'static str)] {
-    match rule {
-        PriceRule::Deploy | PriceRule::VmFromBackup => &[
-            (BACKUP, "backupid"),
-            (Thing::ServiceOffering, "serviceofferingid"),
-            (Thing::Template, "templateid"),
-            (Thing::DiskOffering, "diskofferingid"),
-            (Thing::DiskOffering, "overridediskofferingid"),
-            (VOLUME, "volumeid"),
-            (SNAPSHOT, "snapshotid"),
-        ],
-        PriceRule::Start => &[(VM, "id"), (VM, "resourceid")],
-        PriceRule::Scale => &[(VM, "id"), (Thing::ServiceOffering, "serviceofferingid")],
-        PriceRule::RestoreVm => &[
-            (VM, "virtualmachineid"),
-            (Thing::Template, "templateid"),
-            (Thing::DiskOffering, "diskofferingid"),
-        ],
-        PriceRule::RecoverVm | PriceRule::VmDetails => &[(VM, "id")],
-        PriceRule::MoveVm
-        | PriceRule::VmSnapshot
-        | PriceRule::BackupOffering
-        | PriceRule::Backup
-        | PriceRule::VmSchedule => &[(VM, "virtualmachineid")],
-        PriceRule::Nic => &[(VM, "virtualmachineid"), (NETWORK, "networkid")],
-        PriceRule::ImportVm => &[(Thing::ServiceOffering, "serviceofferingid")],
-        PriceRule::RevertVm => &[(Thing::Owned(Parent::VmSnapshot), "vmsnapshotid")],
-        PriceRule::Volume => &[
-            (Thing::DiskOffering, "diskofferingid"),
-            (SNAPSHOT, "snapshotid"),
-        ],
-        PriceRule::Resize => &[
-            (VOLUME, "id"),
-            (VOLUME, "volumeid"),
-            (Thing::DiskOffering, "diskofferingid"),
-            (Thing::DiskOffering, "newdiskofferingid"),
-        ],
-        PriceRule::Upload => &[(Thing::DiskOffering, "diskofferingid")],
-        PriceRule::ImportVolume => &[(Thing::DiskOffering, "diskofferingid")],
-        PriceRule::TakeVolume => &[(VOLUME, "id"), (VOLUME, "volumeid")],
-        PriceRule::Snapshot | PriceRule::SnapshotPolicy => &[(VOLUME, "volumeid")],
-        PriceRule::CopySnapshot | PriceRule::RevertSnapshot => &[(SNAPSHOT, "id")],
-        PriceRule::RestoreBackup => &[(BACKUP, "id")],
-        PriceRule::RestoreVolume => &[(BACKUP, "backupid"), (VM, "virtualmachineid")],
-        PriceRule::AddressRange => &[(Thing::AddressRange, "id")],
-        PriceRule::RemoteAccess => &[(Thing::Owned(Parent::Address), "publicipid")],
-        PriceRule::Network => &[(Thing::NetworkOffering, "networkofferingid")],
-        PriceRule::NetworkChange => &[
-            (NETWORK, "id"),
-            (NETWORK, "networkid"),
-            (Thing::Owned(Parent::Vpc), "vpcid"),
-            (Thing::NetworkOffering, "networkofferingid"),
-        ],
-        PriceRule::VpcStart => &[(Thing::Owned(Parent::Vpc), "id")],
-        PriceRule::TemplateFrom => &[
-            (VOLUME, "volumeid"),
-            (SNAPSHOT, "snapshotid"),
-            (VM, "virtualmachineid"),
-        ],
-        PriceRule::CopyTemplate => &[(Thing::Template, "id")],
-        PriceRule::Bucket => &[(Thing::Owned(Parent::Bucket), "id")],
-        PriceRule::SharedFs | PriceRule::SharedFsStart | PriceRule::SharedFsChange => &[
-            (Thing::Owned(Parent::SharedFs), "id"),
-            (Thing::ServiceOffering, "serviceofferingid"),
-            (Thing::DiskOffering, "diskofferingid"),
-            (NETWORK, "networkid"),
-        ],
-        PriceRule::Kubernetes
-        | PriceRule::KubernetesScale
-        | PriceRule::KubernetesStart
-        | PriceRule::KubernetesNodes => &[
-            (Thing::Owned(Parent::Kubernetes), "id"),
-            (Thing::ServiceOffering, "serviceofferingid"),
-            (NETWORK, "networkid"),
-        ],
-        PriceRule::AutoScale => &[
-            (Thing::Owned(Parent::AutoScaleGroup), "id"),
-            (Thing::Owned(Parent::AutoScaleProfile), "vmprofileid"),
-        ],
-        PriceRule::AutoScaleProfile => &[
-            (Thing::Owned(Parent::AutoScaleProfile), "id"),
-            (Thing::ServiceOffering, "serviceofferingid"),
-            (Thing::Template, "templateid"),
-        ],
-        PriceRule::Address
-        | PriceRule::LbRule
-        | PriceRule::PfRule
-        | PriceRule::VpnUser
-        | PriceRule::Vpc
-        | PriceRule::PrivateGateway
-        | PriceRule::Template
-        | PriceRule::ResourceDetail
-        | PriceRule::Free
-        | PriceRule::Missing => &[],
-    }
 }
 
 /// What has to be asked besides, now that these answers are there: the networks of a VM that

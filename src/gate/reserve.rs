@@ -4,11 +4,12 @@ use super::plan::Plan;
 use crate::cover::cover::after_promo;
 use crate::ledger::command::{HoldLeg, LineAmount};
 use crate::policy::customer::RuleSet;
-use crate::rate::{GroupNet, HoldPrice, Planned, RateError, hold_price};
+use crate::rate::{GroupNet, HoldPrice, OneOff, Planned, RateError, hold_price};
 use crate::terms::ids::{PayerId, PriceLineId};
 use crate::terms::money::Micros;
 use crate::terms::quantity::UnitMicros;
 use crate::terms::time::{BillingMonth, Timestamp};
+use rust_decimal::Decimal;
 
 /// The price of a call, before it is known what of it gift credit pays.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,14 +51,18 @@ pub fn price(
     let after = hold_price(book, &terms, &plan.after, &so_far, now, horizon)?;
     let before = hold_price(book, &terms, &plan.before, &so_far, now, horizon)?;
     let month = BillingMonth::containing(now, &terms.zone)?;
-    let one_offs = one_offs(&after, payer, &month)?;
+    let due = match plan.later {
+        true => Vec::new(),
+        false => due_now(&after, &before),
+    };
+    let one_off = due
+        .iter()
+        .try_fold(Micros::ZERO, |sum, one| sum.plus(one.due.gross()?))?;
+    let one_offs = one_offs(&due, payer, &month)?;
     Ok(Priced {
         groups: difference(&after.groups, &before.groups),
-        total: after
-            .recurring
-            .minus(before.recurring)?
-            .plus(after.one_off)?,
-        one_off: after.one_off,
+        total: after.recurring.minus(before.recurring)?.plus(one_off)?,
+        one_off,
         per_hour: after.per_hour.minus(before.per_hour)?,
         per_month: after.per_month.minus(before.per_month)?,
         one_offs,
@@ -80,13 +85,34 @@ pub fn leg(priced: &Priced, payer: &PayerId, promo: Micros) -> Result<HoldLeg, R
     })
 }
 
+/// What falls due once: for what the call starts, not for what it finds running. A machine on
+/// another offering is no new machine.
+fn due_now(after: &HoldPrice, before: &HoldPrice) -> Vec<OneOff> {
+    let mut due = Vec::new();
+    for one in &after.one_offs {
+        let had = before
+            .one_offs
+            .iter()
+            .find(|had| had.line == one.line && had.due.tax_group == one.due.tax_group);
+        let mut one = one.clone();
+        if let Some(had) = had {
+            one.count = one.count.saturating_sub(had.count);
+            one.due.net = one.due.net.saturating_sub(had.due.net);
+        }
+        if one.count > 0 && one.due.net > Decimal::ZERO {
+            due.push(one);
+        }
+    }
+    due
+}
+
 fn one_offs(
-    price: &HoldPrice,
+    due: &[OneOff],
     payer: &PayerId,
     month: &BillingMonth,
 ) -> Result<Vec<LineAmount>, RateError> {
     let mut amounts = Vec::new();
-    for one in &price.one_offs {
+    for one in due {
         amounts.push(LineAmount {
             payer: payer.clone(),
             line: one.line.clone(),

@@ -151,14 +151,17 @@ fn price(
         rate: rate_at_use(terms, dearest.rate),
         net,
     };
+    // As many as the meter counts: NICs, or machines made alike by one call.
+    let count = one.attributes.count.max(1);
+    let once = line.one_off.checked_mul(Decimal::from(count));
     Ok(Dearest {
         hourly: group(net),
         once: OneOff {
             line: PriceLineId::from(format!("{}/one-off", line.id)),
             class: line.class.clone(),
             text: line.text.clone(),
-            count: 1,
-            due: group(line.one_off),
+            count,
+            due: group(once.ok_or(MoneyError::Overflow)?),
             rate: dearest.rate,
         },
     })
@@ -218,7 +221,7 @@ fn add_once(all: &mut Vec<OneOff>, more: OneOff) -> Result<(), MoneyError> {
         Some(one) => {
             let net = one.due.net.checked_add(more.due.net);
             one.due.net = net.ok_or(MoneyError::Overflow)?;
-            one.count = one.count.saturating_add(1);
+            one.count = one.count.saturating_add(more.count);
         }
         None => all.push(more),
     }

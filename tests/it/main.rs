@@ -33,6 +33,7 @@ mod kill;
 mod clients_live;
 mod kept_connections;
 mod live_commands;
+mod priced_live;
 mod owners;
 mod owners_money;
 mod limits;

@@ -197,15 +197,20 @@ fn every_command_that_can_raise_stands_in_the_table_of_calls() {
 
 /// The worked policies, as a new operator gets them.
 fn rules() -> RuleSet {
+    rules_with("")
+}
+
+fn rules_with(more: &str) -> RuleSet {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let mut files = Vec::new();
     for folder in ["sellers", "customers", "prepaid", "tariffs"] {
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let path = entry.unwrap().path();
-            files.push((
-                path.display().to_string(),
-                std::fs::read_to_string(&path).unwrap(),
-            ));
+            let mut text = std::fs::read_to_string(&path).unwrap();
+            if folder == "tariffs" {
+                text.push_str(more);
+            }
+            files.push((path.display().to_string(), text));
         }
     }
     files.sort();
@@ -326,6 +331,52 @@ fn more_is_never_cheaper_and_never_wraps() {
             last = Some(total);
         }
         assert_eq!(last, Some(None), "{query}: the largest number is refused");
+    }
+}
+
+/// The worked policies with a price once for a machine.
+fn with_set_up() -> RuleSet {
+    let line = "\n[[line]]\nid = \"set-up\"\ncomponent = \"vm\"\nbasis = \"allocated\"\n\
+                price = \"0\"\none_off = \"10\"\nclass = \"compute\"\ntext = \"Set-up\"\n";
+    rules_with(line)
+}
+
+#[test]
+fn what_falls_due_once_falls_due_for_what_starts_and_for_nothing_else() {
+    let (cloud, rules) = (cloud(), with_set_up());
+    let deploy = "command=deployVirtualMachine&zoneid=z&serviceofferingid=small&templateid=t\
+                  &networkids=used";
+    for (query, expected) in [
+        (deploy, "11.900000"),
+        (
+            "command=scaleVirtualMachine&id=runs&serviceofferingid=big",
+            "0.000000",
+        ),
+        ("command=startVirtualMachine&id=stopped", "0.000000"),
+        // Five machines at once, two of them of another kind.
+        (
+            "command=createKubernetesCluster&name=k&zoneid=z&serviceofferingid=small&size=3\
+             &controlnodes=2",
+            "59.500000",
+        ),
+        ("command=scaleKubernetesCluster&id=k8s&size=5", "23.800000"),
+        // What comes later, without a call, is due later.
+        (
+            "command=createAutoScaleVmGroup&lbruleid=r&minmembers=1&maxmembers=4\
+             &scaledownpolicyids=p&scaleuppolicyids=q&vmprofileid=profile",
+            "0.000000",
+        ),
+        (
+            "command=createVMSchedule&virtualmachineid=stopped&action=START&schedule=x\
+             &timezone=UTC",
+            "0.000000",
+        ),
+    ] {
+        let plan = judged(query, &cloud).unwrap().unwrap();
+        let priced = price(&rules, &plan).unwrap();
+        assert_eq!(priced.one_off.to_string(), expected, "{query}");
+        let due: i64 = priced.one_offs.iter().map(|one| one.amount.get()).sum();
+        assert_eq!(due, priced.one_off.get(), "{query}");
     }
 }
 

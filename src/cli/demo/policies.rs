@@ -99,11 +99,58 @@ class = "storage"
 text = "Snapshot, GiB"
 "#;
 
+/// The rest of what a call can start: component, net price an hour or `free`, class, text.
+const REST: [(&str, &str, &str, &str); 12] = [
+    (
+        "vm_snapshot_gib",
+        "0.00005",
+        "storage",
+        "Snapshot of a machine, GiB",
+    ),
+    (
+        "vm_snapshot_on_primary_gib",
+        "0.0001",
+        "storage",
+        "Snapshot on primary storage, GiB",
+    ),
+    ("template_gib", "0.00005", "storage", "Template, GiB"),
+    ("iso_gib", "0.00005", "storage", "ISO, GiB"),
+    (
+        "volume_secondary_gib",
+        "0.00005",
+        "storage",
+        "Uploaded volume, GiB",
+    ),
+    ("bucket_gib", "0.00002", "storage", "Object storage, GiB"),
+    ("backup", "0.003", "storage", "Backup of a machine"),
+    ("lb_rule", "0.006", "network", "Load balancer rule"),
+    ("vpn_user", "0.002", "network", "VPN user"),
+    ("vpc", "0.004", "network", "VPC"),
+    ("pf_rule", "free", "network", "Port forwarding rule"),
+    ("security_group", "free", "network", "Security group"),
+];
+
+fn book() -> String {
+    let mut book = BOOK.to_owned();
+    for (component, price, class, text) in REST {
+        let price = match price {
+            "free" => "free = true".to_owned(),
+            price => format!("price = \"{price}\""),
+        };
+        let id = component.replace('_', "-");
+        book.push_str(&format!(
+            "\n[[line]]\nid = \"{id}\"\ncomponent = \"{component}\"\n{price}\n\
+             class = \"{class}\"\ntext = \"{text}\"\n"
+        ));
+    }
+    book
+}
+
 /// Writes policies and configuration of a demo that has been seeded.
 pub fn write(folder: &Folder, state: &DemoState, born: Timestamp) -> anyhow::Result<()> {
     folder.write("policies/sellers/house.toml", SELLER.as_bytes())?;
     folder.write("policies/prepaid/standard.toml", PREPAID.as_bytes())?;
-    folder.write("policies/tariffs/2020-01-01-demo.toml", BOOK.as_bytes())?;
+    folder.write("policies/tariffs/2020-01-01-demo.toml", book().as_bytes())?;
     let customers: Vec<String> = state.customers.iter().map(customer).collect();
     let rest = "# What no customer owns is refused.\n[rest]\npayer = \"refuse\"\n";
     let text = format!("# Made at {born}.\n{}\n{rest}", customers.join("\n"));

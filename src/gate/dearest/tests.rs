@@ -1,8 +1,8 @@
 //! Pure: stand-ins of what is not known.
 
 use super::*;
-use crate::cloudstack::command::PriceRule;
-use crate::gate::plan::{Facts, plan};
+use crate::cloudstack::command::{CommandTable, PriceRule};
+use crate::gate::plan::{Facts, more, needs, plan};
 
 fn offering(id: &str, cpus: Option<&str>, memory: Option<&str>) -> Node {
     let fields = [("id", Some(id)), ("cpunumber", cpus), ("memory", memory)];
@@ -90,4 +90,38 @@ fn every_thing_that_a_price_hangs_on_has_a_stand_in() {
             "{thing:?}"
         );
     }
+}
+
+/// A stranger who names what is another's gets CloudStack's own answer: whatever he calls can be
+/// planned with nothing known but the offerings.
+#[test]
+fn every_raising_call_can_be_planned_where_nothing_that_it_names_is_known() {
+    let table = CommandTable::new(&[]).unwrap();
+    let calls = include_str!("../../../tests/fixtures/plans/calls.tsv");
+    let mut planned = 0;
+    for line in calls.lines().filter(|line| !line.starts_with('#')) {
+        let query = line.split('\t').next().unwrap();
+        let params = ParamMap::parse(query.as_bytes(), b"").unwrap();
+        let (_, rule) = table.get(params.command()).unwrap().judged(&params);
+        let mut facts = Facts::new();
+        let zones = serde_json::json!({"zone": [{"id": "z"}]});
+        facts.insert(
+            (Thing::Zones, "all".to_owned()),
+            Node::from_json("list", &zones),
+        );
+        for _ in 0..5 {
+            let mut missing = needs(rule, &params);
+            missing.extend(more(rule, &params, &facts));
+            missing.retain(|question| !facts.contains_key(question));
+            for question in missing {
+                let found = stand_ins(question.0, &catalogue(), &params, &[]);
+                facts.insert(question, found.into_iter().next().unwrap().0);
+            }
+        }
+        match plan(rule, "it", &params, &facts) {
+            Ok(Some(_)) => planned += 1,
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+    assert!(planned > 100, "{planned}");
 }

@@ -5,7 +5,7 @@ use super::shape::address;
 use super::{Call, NETWORK, Plan, Thing};
 use crate::cloudstack::command::Parent;
 use crate::gate::refusal::Refusal;
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 const VPC: Thing = Thing::Owned(Parent::Vpc);
 
@@ -55,6 +55,7 @@ impl Call<'_> {
         Ok(Plan {
             after: vec![many(count("startip", start, end)?)],
             before: had.filter(|_| grows).map(many).into_iter().collect(),
+            ..Plan::default()
         })
     }
 }

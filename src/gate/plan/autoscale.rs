@@ -33,7 +33,9 @@ impl Call<'_> {
         Ok(Plan {
             after: many(&member, most)?,
             before: many(&member, runs)?,
-        })
+            ..Plan::default()
+        }
+        .later())
     }
 
     /// The members that its groups may have, at what they would cost, and at what they do.
@@ -61,7 +63,9 @@ impl Call<'_> {
         Ok(Plan {
             after: many(&self.member(&new, profile)?, most)?,
             before: many(&self.member(profile, profile)?, most)?,
-        })
+            ..Plan::default()
+        }
+        .later())
     }
 
     /// One member: a deployment with the profile's parameters.

@@ -35,10 +35,14 @@ impl Call<'_> {
             .checked_mul(kept)
             .ok_or_else(|| refused("maxbackups", "is too large"))?;
         let of = |size| backup_of(vm.text_of("id"), &of_vm(vm), offering.clone(), size);
-        Ok(Plan {
+        let plan = Plan {
             after: vec![of(size)],
             before: vec![of(0)],
-        })
+            ..Plan::default()
+        };
+        // The backup of a schedule comes later.
+        let scheduled = self.params.get("schedule").is_some();
+        Ok(if scheduled { plan.later() } else { plan })
     }
 
     fn size_of_vm(&self) -> Result<i64, Refusal> {
@@ -77,7 +81,11 @@ impl Call<'_> {
         if gone {
             after.push(planned(UsageType::AllocatedVm, shape));
         }
-        Ok(Plan { after, before })
+        Ok(Plan {
+            after,
+            before,
+            ..Plan::default()
+        })
     }
 
     /// One volume: as large as the backup holds it, else as all that it holds.

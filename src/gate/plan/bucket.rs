@@ -28,6 +28,7 @@ impl Call<'_> {
         Ok(Plan {
             after: vec![bucket(quota)?],
             before: old.map(bucket).transpose()?.into_iter().collect(),
+            ..Plan::default()
         })
     }
 }

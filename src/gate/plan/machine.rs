@@ -90,6 +90,7 @@ impl Call<'_> {
         Ok(Plan {
             after: vec![planned(UsageType::Volume, new)],
             before: before.into_iter().collect(),
+            ..Plan::default()
         })
     }
 
@@ -122,7 +123,11 @@ impl Call<'_> {
             Some("Destroyed" | "Expunging") | None => Vec::new(),
             Some(_) => after.clone(),
         };
-        Ok(Plan { after, before })
+        Ok(Plan {
+            after,
+            before,
+            ..Plan::default()
+        })
     }
 
     /// All of a VM for its new owner: CloudStack moves it with its volumes. Its NICs are metered
@@ -299,6 +304,7 @@ impl Call<'_> {
         Ok(Plan {
             after: of(new),
             before: of(old),
+            ..Plan::default()
         })
     }
 
@@ -320,7 +326,8 @@ impl Call<'_> {
         if !starts {
             return Ok(Plan::default());
         }
-        self.start_of(self.wanted(VM, "virtualmachineid")?)
+        let start = self.start_of(self.wanted(VM, "virtualmachineid")?)?;
+        Ok(start.later())
     }
 }
 

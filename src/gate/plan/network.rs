@@ -129,7 +129,11 @@ impl Call<'_> {
             Some(_) if self.params.get("sourcenatipaddress").is_none() => after.clone(),
             _ => Vec::new(),
         };
-        Plan { after, before }
+        Plan {
+            after,
+            before,
+            ..Plan::default()
+        }
     }
 
     /// The network of its own that a private gateway has.

@@ -56,6 +56,7 @@ impl Call<'_> {
             return Ok(Plan {
                 after: vec![planned(UsageType::Volume, self.files(Some(there), &vm)?)],
                 before: vec![planned(UsageType::Volume, old)],
+                ..Plan::default()
             });
         }
         let runs = there.text_of("state") == Some("Ready");
@@ -75,6 +76,7 @@ impl Call<'_> {
         Ok(Plan {
             after: of(self.wanted(Thing::ServiceOffering, "serviceofferingid")?)?,
             before: old.map(of).transpose()?.unwrap_or_default(),
+            ..Plan::default()
         })
     }
 

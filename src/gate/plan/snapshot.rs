@@ -70,7 +70,7 @@ impl Call<'_> {
         for one in &mut plan.after {
             *one = times(one, kept, "maxsnaps")?;
         }
-        Ok(plan)
+        Ok(plan.later())
     }
 
     /// One for each volume, and all of them on primary storage, with the memory where asked.

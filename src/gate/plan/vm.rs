@@ -281,6 +281,7 @@ impl Call<'_> {
         let mut plan = Plan {
             after: of(&new),
             before: of(&old),
+            ..Plan::default()
         };
         let gib = offering.number_of("rootdisksize").unwrap_or(0);
         let root = match gib {

@@ -57,6 +57,7 @@ impl Call<'_> {
         Ok(Plan {
             after: vec![planned(UsageType::Volume, new)],
             before: vec![planned(UsageType::Volume, old)],
+            ..Plan::default()
         })
     }
 
@@ -110,6 +111,7 @@ impl Call<'_> {
         Ok(Plan {
             after: vec![planned(UsageType::Volume, new)],
             before: vec![planned(UsageType::Volume, old)],
+            ..Plan::default()
         })
     }
 }
