@@ -60,10 +60,9 @@ fn describe(config: &Config) {
         config.listen.gate, config.listen.threads
     );
     println!("operators  http://{}/", config.listen.ops);
-    println!(
-        "upstream   {} as {}",
-        config.upstream.server, config.upstream.host
-    );
+    for (server, host) in config.upstream.servers() {
+        println!("upstream   {server} as {host}");
+    }
     println!(
         "reader     key {}…, secret hidden",
         config.upstream.reader_key.get(..6).unwrap_or("")

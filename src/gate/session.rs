@@ -66,12 +66,20 @@ impl Sessions {
     /// # Errors
     /// [`Refusal::Busy`] where they did not end within a minute.
     pub async fn change(&self, call: &Call) -> Result<Option<OwnedRwLockWriteGuard<()>>, Refusal> {
+        self.change_within(call, TURN_MAX).await
+    }
+
+    async fn change_within(
+        &self,
+        call: &Call,
+        most: Duration,
+    ) -> Result<Option<OwnedRwLockWriteGuard<()>>, Refusal> {
         let Some(cookies) = &call.cookies else {
             return Ok(None);
         };
         let session = session_key::id(cookies);
         let turn = self.lock_of(session).write_owned();
-        let turn = tokio::time::timeout(TURN_MAX, turn).await;
+        let turn = tokio::time::timeout(most, turn).await;
         let turn = turn.map_err(|_| Refusal::Busy)?;
         self.vouched.invalidate(&session);
         Ok(Some(turn))
@@ -198,3 +206,6 @@ fn refused(error: envelope::ApiError) -> Refusal {
         code => Refusal::CannotAsk(format!("listAccounts: {code} {}", error.text)),
     }
 }
+
+#[cfg(test)]
+mod tests;

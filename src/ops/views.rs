@@ -37,6 +37,8 @@ pub struct LiveView {
     pub holds: Vec<HoldView>,
     /// How many such holds there are.
     pub holds_total: usize,
+    /// The management servers.
+    pub servers: Vec<ServerView>,
     /// What needs a person now.
     pub alarms: Vec<AlarmView>,
     /// Where the meter and the usage server differ.
@@ -45,6 +47,15 @@ pub struct LiveView {
     pub differences_total: usize,
     /// Why the figures could not be read; everything else is then empty.
     pub fault: Option<String>,
+}
+
+/// A management server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServerView {
+    /// Host and port.
+    pub name: String,
+    /// It takes connections and answers.
+    pub up: bool,
 }
 
 /// Sums over the payers of one currency.

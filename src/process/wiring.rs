@@ -133,19 +133,12 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         service: service.clone(),
         clock: clock.clone(),
     };
-    let keys = Keys::new(
-        service.clone(),
-        directory.clone(),
-        store.clone(),
-        Vault::open(&config.key_file)?,
-        clock.clone(),
-    );
     let gate = Gate {
         clock: clock.clone(),
         store: store.clone(),
         rules: rules.clone(),
         table: Arc::new(CommandTable::new(&config.commands.classes)?),
-        keys,
+        keys: keys(&config, &service, &directory, &store, &clock)?,
         sessions: Sessions::default(),
         directory: directory.clone(),
         asker: Asker::new(service.clone()),
@@ -153,10 +146,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         meter: meter.clone(),
         followed,
         audit,
-        pages: Pages {
-            files: config.ui.enabled,
-            console: config.ui.console,
-        },
+        pages: pages(&config),
         resends: Arc::new(Resends::new(clock.clone())),
     };
     let product = Product {
@@ -180,6 +170,29 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         audit: audit_end,
     };
     Ok((Arc::new(product), queues))
+}
+
+fn keys(
+    config: &Config,
+    service: &Arc<Service>,
+    directory: &Arc<Directory>,
+    store: &Store,
+    clock: &Clock,
+) -> anyhow::Result<Keys> {
+    Ok(Keys::new(
+        service.clone(),
+        directory.clone(),
+        store.clone(),
+        Vault::open(&config.key_file)?,
+        clock.clone(),
+    ))
+}
+
+const fn pages(config: &Config) -> Pages {
+    Pages {
+        files: config.ui.enabled,
+        console: config.ui.console,
+    }
 }
 
 /// The clock that the configuration asks for.
