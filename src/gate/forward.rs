@@ -6,12 +6,13 @@ use super::body::AnswerBody;
 use super::parse::{Call, Method};
 use super::session_key;
 use super::wire::{Answer, strip_one_hop};
+use crate::cloudstack::login::SessionId;
 use crate::cloudstack::query::ParamMap;
 use crate::terms::limits;
 use crate::upstream::servers::{Fleet, Opened};
 use crate::upstream::{Sent, UpstreamError};
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, header};
+use http::{Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::ext::ReasonPhrase;
 use std::net::IpAddr;
@@ -31,11 +32,22 @@ fn request(
     call: &Call,
     map: &ParamMap,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let wire = map.to_wire();
-    let builder = match call.method {
-        Method::Get => Request::get(format!("/client/api?{wire}")),
-        Method::Post => Request::post("/client/api")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
+    let (builder, form) = match call.method {
+        Method::Get => {
+            let path = "/client/api?";
+            let mut target = String::with_capacity(map.wire_bytes().saturating_add(path.len()));
+            target.push_str(path);
+            map.write_wire(&mut target);
+            (
+                Request::get(Uri::from_maybe_shared(Bytes::from(target))?),
+                Bytes::new(),
+            )
+        }
+        Method::Post => {
+            let builder = Request::post("/client/api")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            (builder, Bytes::from(map.to_wire()))
+        }
     };
     let mut builder = builder.header("X-Forwarded-For", way.client.to_string());
     if let Some(agent) = &call.user_agent {
@@ -47,10 +59,7 @@ fn request(
     {
         builder = builder.header(header::COOKIE, cookies);
     }
-    match call.method {
-        Method::Get => builder.body(Full::default()),
-        Method::Post => builder.body(Full::from(wire)),
-    }
+    builder.body(Full::from(form))
 }
 
 /// Sends it where its session lives, else to a server that is up.
@@ -64,13 +73,29 @@ async fn send(
     way.fleet.send(request, raising, session.as_ref()).await
 }
 
+/// Sends what only reads; once more where a server went away with it.
+async fn read(
+    way: &Way<'_>,
+    request: Request<Full<Bytes>>,
+    session: Option<SessionId>,
+) -> Result<Opened, UpstreamError> {
+    let first = way.fleet.send(request.clone(), false, session.as_ref());
+    match first.await {
+        Err(fault) if fault.sent == Sent::Unknown => {
+            way.fleet.send(request, false, session.as_ref()).await
+        }
+        other => other,
+    }
+}
+
 /// Forwards a call that cannot raise cost; the answer streams through.
 ///
 /// # Errors
 /// [`UpstreamError`]; a client may simply ask again.
 pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, UpstreamError> {
     let request = request(way, call, &call.params).map_err(|e| unsent(way, e))?;
-    let (answer, sender, connections) = send(way, call, request, false).await?;
+    let session = call.cookies.as_ref().map(session_key::id);
+    let (answer, sender, connections) = read(way, request, session).await?;
     let (mut head, body) = answer.into_parts();
     strip_one_hop(&mut head.headers);
     let body = AnswerBody::streamed(body, sender, connections);
@@ -101,7 +126,7 @@ pub async fn page(
     }
     let session = call.and_then(|call| call.cookies.as_ref());
     let session = session.map(session_key::id);
-    let (answer, sender, connections) = way.fleet.send(request, false, session.as_ref()).await?;
+    let (answer, sender, connections) = read(way, request, session).await?;
     let (mut head, body) = answer.into_parts();
     strip_one_hop(&mut head.headers);
     let body = AnswerBody::streamed(body, sender, connections);

@@ -119,7 +119,10 @@ pub async fn line(
     match class {
         Class::Read => stream(core, &call, peer).await,
         Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),
-        Class::Raises => raised(core, call, command, peer, slot).await.response(),
+        Class::Raises => {
+            let command = command.into_owned();
+            raised(core, call, command, peer, slot).await.response()
+        }
     }
 }
 
@@ -175,6 +178,7 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         hold: None,
         one_offs: Vec::new(),
         intent: false,
+        in_doubt: None,
     };
     note(
         gate,

@@ -1,6 +1,7 @@
 //! Edge: a call that can raise cost: who pays, how much, the hold, the one send, the outcome.
 
 use super::authenticate::{self, Caller};
+use super::doubt;
 use super::forward;
 use super::line::{Core, Gate, lost, note, way};
 use super::outcome::{answered, follow, give_back};
@@ -14,6 +15,7 @@ use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
+use crate::meter::resource::Owner;
 use crate::rate::RateError;
 use crate::store::StoreError;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
@@ -26,6 +28,8 @@ pub(super) struct Judged {
     pub(super) id: CallId,
     pub(super) payer: Option<PayerId>,
     pub(super) whose: Whose,
+    /// The caller's own account.
+    pub(super) own: Owner,
     pub(super) priced: Option<Priced>,
     pub(super) hold: Option<HoldId>,
     pub(super) job: Option<JobId>,
@@ -127,21 +131,17 @@ async fn judge(
     let asked = gate.asker.for_call(command, &call.params);
     let facts = asked.await.map_err(cannot)?;
     let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
+    let own = whose::own(&caller)?;
     let now = gate.clock.billing();
-    let payer = match whose.may_act {
-        true => gate
-            .meter
-            .payer_of(&whose.owner, now)
-            .await
-            .map_err(cannot)?,
-        false => gate
-            .meter
-            .payer_of(&whose::own(&caller)?, now)
-            .await
-            .map_err(cannot)?,
+    let payer = gate.meter.payer_of(whose.held_against(&own), now);
+    let payer = payer.await.map_err(cannot)?.ok_or(Refusal::NobodyPays)?;
+    let plan = match whose.doubt {
+        None => plan::plan(command.price, &command.name, &call.params, &facts)?,
+        Some(_) => {
+            let known = (facts, &whose);
+            doubt::plan(gate, &payer, command, &call.params, known, now).await?
+        }
     };
-    let payer = payer.ok_or(Refusal::NobodyPays)?;
-    let plan = plan::plan(command.price, &command.name, &call.params, &facts)?;
     let priced = match &plan {
         Some(plan) => Some(price(gate, &payer, plan, now).await?),
         None => None,
@@ -152,6 +152,7 @@ async fn judge(
         id,
         payer: Some(payer),
         whose,
+        own,
         priced,
         hold: None,
         job: None,
@@ -170,10 +171,12 @@ async fn unpriced(
     id: CallId,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
+    let own = whose::own(&caller)?;
     let whose = match command.owner {
         OwnerRule::None | OwnerRule::Unclear => Whose {
-            owner: whose::own(&caller)?,
-            may_act: true,
+            owner: own.clone(),
+            doubt: None,
+            foreign: Vec::new(),
         },
         _ => {
             let questions = whose::needs(command, &call.params);
@@ -181,13 +184,9 @@ async fn unpriced(
             whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?
         }
     };
-    let payer_is = match whose.may_act {
-        true => whose.owner.clone(),
-        false => whose::own(&caller)?,
-    };
     let now = gate.clock.billing();
-    let payer = gate.meter.payer_of(&payer_is, now).await.map_err(cannot)?;
-    let payer = payer.ok_or(Refusal::NobodyPays)?;
+    let payer = gate.meter.payer_of(whose.held_against(&own), now);
+    let payer = payer.await.map_err(cannot)?.ok_or(Refusal::NobodyPays)?;
     let state = state_of(gate, &payer).await?;
     if state.mode == BillingMode::Prepaid {
         return Err(Refusal::Unpriced(format!("command {}", command.name)));
@@ -196,6 +195,7 @@ async fn unpriced(
         id,
         payer: Some(payer),
         whose,
+        own,
         priced: None,
         hold: None,
         job: None,

@@ -1,7 +1,6 @@
 //! Edge: from a checked configuration to the parts that run.
 
 use crate::clock::Clock;
-use crate::cloudstack::command::CommandTable;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
 use crate::cover::line::Renewals;
@@ -25,6 +24,7 @@ use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 
 /// Payers, calls and notes that wait for their task.
@@ -132,12 +132,13 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         store: store.clone(),
         service: service.clone(),
         clock: clock.clone(),
+        rounds: AtomicU32::new(0),
     };
     let gate = Gate {
         clock: clock.clone(),
         store: store.clone(),
         rules: rules.clone(),
-        table: Arc::new(CommandTable::new(&config.commands.classes)?),
+        table: Arc::new(super::commands::table(&config)?),
         keys: keys(&config, &service, &directory, &store, &clock)?,
         sessions: Sessions::default(),
         directory: directory.clone(),
@@ -219,7 +220,7 @@ pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service
 }
 
 /// What the reading role must be able to call.
-const READS: [&str; 12] = [
+const READS: [&str; 26] = [
     "listUsers",
     "listAccounts",
     "listDomains",
@@ -232,6 +233,20 @@ const READS: [&str; 12] = [
     "listNetworks",
     "listPublicIpAddresses",
     "listUsageTypes",
+    "listDiskOfferings",
+    "listNetworkOfferings",
+    "listProjectAccounts",
+    "listTemplates",
+    "listIsos",
+    "listVPCs",
+    "listSnapshots",
+    "listVMSnapshot",
+    "listBackups",
+    "listLoadBalancerRules",
+    "listPortForwardingRules",
+    "listVpnUsers",
+    "listBuckets",
+    "listUsageRecords",
 ];
 
 /// Calls each command of the reading role once and prints what it may not.

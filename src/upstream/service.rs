@@ -80,6 +80,24 @@ impl Service {
             .map_err(|_| self.fault(format!("{command} was not answered within 30 s")))?
     }
 
+    /// What a list says of one thing; none where CloudStack does not know its id, which is 431 and
+    /// nothing else: with any other error it was not asked.
+    ///
+    /// # Errors
+    /// As [`Service::call`], and for every other error answer.
+    pub async fn find(
+        &self,
+        command: &str,
+        params: &[(&str, &str)],
+    ) -> Result<Option<crate::cloudstack::tree::Node>, UpstreamError> {
+        let answer = self.call(command, params).await?;
+        match answer.error {
+            None => Ok(Some(answer.node)),
+            Some(error) if error.code == 431 => Ok(None),
+            Some(error) => Err(self.fault(format!("{command}: {} {}", error.code, error.text))),
+        }
+    }
+
     /// Every row of a list, page by page, oldest page order kept.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod recorded_requests;
 mod wire;
 mod command_table;
 mod plans;
+mod plan_table;
 mod worked_examples;
 mod policies;
 
@@ -33,3 +34,6 @@ mod resend;
 mod kill;
 mod clients_live;
 mod kept_connections;
+mod live_commands;
+mod owners;
+mod owners_money;
