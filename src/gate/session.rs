@@ -143,7 +143,12 @@ pub(super) async fn caller(core: &Core, call: &Call, peer: SocketAddr) -> Result
     let session = session_key::id(cookies);
     sessions.vouched.invalidate(&session);
     let asked = session_key::question(call);
-    let answer = forward::whole(&way(core, peer), &asked, &asked.params).await;
+    let way = way(core, peer);
+    let mut answer = forward::whole(&way, &asked, &asked.params).await;
+    if answer.is_err() {
+        // It only reads: a connection that died under it is no reason to refuse the call.
+        answer = forward::whole(&way, &asked, &asked.params).await;
+    }
     let answer = answer.map_err(|fault| Refusal::CannotAsk(fault.what))?;
     let read = envelope::read_xml(answer.status, &answer.body)
         .map_err(|fault| Refusal::CannotAsk(fault.to_string()))?;

@@ -10,6 +10,9 @@ use serde_json::Value;
 const PAULA: &str = "prepaid-paula";
 const PETE: &str = "postpaid-pete";
 
+/// Names and values.
+type Params<'p> = Vec<(&'p str, &'p str)>;
+
 /// How a caller proves who he is.
 enum Proof {
     Signed(Caller),
@@ -218,7 +221,7 @@ fn the_billed_payer_is_the_owner_whatever_proved_the_caller() {
     let (in_project, in_project_case) =
         (vec![("projectid", project)], vec![("projectId", project)]);
     let root = || Proof::Session(cast.login("admin", "password", ""));
-    let rows: Vec<(&str, Proof, &Vec<(&str, &str)>, &str, &str)> = vec![
+    let rows: Vec<(&str, Proof, &Params<'_>, &str, &str)> = vec![
         ("signed", cast.signed(0), &none, PAULA, PAULA),
         (
             "session",
@@ -340,7 +343,7 @@ fn whoever_may_not_act_for_another_starts_nothing_for_him() {
             .to_owned()
     };
     let (before, none) = (balances(), vec![]);
-    let rows: Vec<(&str, Proof, &Vec<(&str, &str)>)> = vec![
+    let rows: Vec<(&str, Proof, &Params<'_>)> = vec![
         ("pete signed", cast.signed(1), &for_paula),
         (
             "pete's session",

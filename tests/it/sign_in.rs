@@ -206,7 +206,7 @@ fn staged(name: &str) -> (Player, crate::servers::Behind, String) {
     let mut stage = Stage::start(name, &[]);
     stage.kill_gate();
     let player = Player::start();
-    let behind = behind(stage, &[player.address.clone()]);
+    let behind = behind(stage, std::slice::from_ref(&player.address));
     let address = crate::stage::address_of(&behind.endpoint);
     (player, behind, address)
 }
