@@ -88,6 +88,15 @@ pub struct CommandConfig {
     pub classes: Vec<(String, String)>,
 }
 
+/// How calls are counted.
+#[derive(Clone, Debug)]
+pub struct CounterConfig {
+    /// The Redis that all nodes share; its address may carry a password.
+    pub redis: Option<SecretString>,
+    /// How many nodes serve: without Redis each grants its share of a call limit.
+    pub nodes: u32,
+}
+
 /// Everything that `serve` needs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -109,6 +118,8 @@ pub struct Config {
     pub ui: UiConfig,
     /// Classes for unknown commands.
     pub commands: CommandConfig,
+    /// How calls are counted.
+    pub counters: CounterConfig,
 }
 
 /// Reads and checks a configuration file.
@@ -140,31 +151,43 @@ pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
 /// # Errors
 /// A fault for the folder or file that cannot be read.
 pub fn policy_files(folder: &Path) -> Result<Vec<(String, String)>, Vec<Fault>> {
+    let paths = policy_paths(folder)?;
+    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path.display().to_string(), text)),
+        Err(e) => Err(unreadable(&path, &e)),
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The paths of a folder's policy files, sorted; tables of tests are none.
+///
+/// # Errors
+/// A fault for the folder that cannot be read.
+pub fn policy_paths(folder: &Path) -> Result<Vec<PathBuf>, Vec<Fault>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
-    let fault = |path: &Path, e: &std::io::Error| {
-        vec![Fault {
-            file: path.display().to_string(),
-            line: 0,
-            what: format!("cannot be read: {e}"),
-            instead: "give a readable folder as `policies`".to_owned(),
-        }]
-    };
     while let Some(next) = folders.pop() {
-        let entries = std::fs::read_dir(&next).map_err(|e| fault(&next, &e))?;
+        let entries = std::fs::read_dir(&next).map_err(|e| unreadable(&next, &e))?;
         for entry in entries {
-            let path = entry.map_err(|e| fault(&next, &e))?.path();
-            let is_table_test = path.ends_with("policies/tests") || path.ends_with("tests");
-            if path.is_dir() && !is_table_test {
+            let path = entry.map_err(|e| unreadable(&next, &e))?.path();
+            if path.is_dir() && !path.ends_with("tests") {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "toml") {
-                let text = std::fs::read_to_string(&path).map_err(|e| fault(&path, &e))?;
-                files.push((path.display().to_string(), text));
+                files.push(path);
             }
         }
     }
     files.sort();
     Ok(files)
+}
+
+fn unreadable(path: &Path, e: &std::io::Error) -> Vec<Fault> {
+    vec![Fault {
+        file: path.display().to_string(),
+        line: 0,
+        what: format!("cannot be read: {e}"),
+        instead: "give a readable folder as `policies`".to_owned(),
+    }]
 }
 
 /// The environment, which only overrides secrets and addresses.

@@ -4,12 +4,15 @@
 //! hold and intent, durable → forward once → observe → answer. What cannot raise cost is
 //! forwarded from the same parsed map and CloudStack answers.
 
+use super::admit;
 use super::ask::Asker;
 use super::authenticate;
 use super::body::AnswerBody;
 use super::classify::{self, Standing};
+use super::estimate;
 use super::forward::{self, Way};
 use super::keys::Keys;
+use super::limit;
 use super::outcome;
 use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
@@ -24,6 +27,7 @@ use super::wire::Answer;
 use crate::clock::Clock;
 use crate::cloudstack::command::{Class, Command, CommandTable};
 use crate::cloudstack::envelope::{self, Format};
+use crate::counters::Counters;
 use crate::cover::line::Renewals;
 use crate::meter::follow::Followed;
 use crate::meter::line::Meter;
@@ -31,6 +35,7 @@ use crate::meter::resource::Owner;
 use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::{CallId, JobId, PayerId};
+use crate::terms::money::Micros;
 use crate::upstream::Sent;
 use crate::upstream::directory::Directory;
 use crate::upstream::servers::Fleet;
@@ -58,6 +63,8 @@ pub struct Gate {
     pub keys: Keys,
     /// Customers' login sessions.
     pub sessions: Sessions,
+    /// How often whom has called.
+    pub counters: Arc<Counters>,
     /// Who is who.
     pub directory: Arc<Directory>,
     /// What CloudStack says of things.
@@ -111,14 +118,36 @@ pub async fn line(
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
     session::find_server(core, &call, peer).await;
-    let (class, command) = match classify::standing(&core.gate.table, &call.params) {
+    match estimate::meant(&head.headers, &call.params) {
+        Ok(None) => {}
+        Ok(Some(meant)) => return estimate::estimate(core, call, meant, peer).await.response(),
+        Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
+    }
+    let standing = classify::standing(&core.gate.table, &call.params);
+    if let Err(refusal) = limit::at_the_door(&core.gate, &call, &standing, peer.ip()).await {
+        return refuse(core, Some(&call), &refusal, call.format).response();
+    }
+    let (class, command) = match standing {
         Ok(Standing::Known(class, command)) => (class, command),
-        Ok(Standing::Forwarded) => return stream(core, &call, peer).await,
+        Ok(Standing::Forwarded) => {
+            return match admit::open(core, &call, (Class::Read, call.command()), peer).await {
+                Ok(()) => stream(core, &call, peer).await,
+                Err(refusal) => refuse(core, Some(&call), &refusal, call.format).response(),
+            };
+        }
         Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
     };
+    if class != Class::Raises
+        && let Err(refusal) = admit::open(core, &call, (class, &command.name), peer).await
+    {
+        return refuse(core, Some(&call), &refusal, call.format).response();
+    }
     match class {
         Class::Read => stream(core, &call, peer).await,
-        Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),
+        Class::Lowers | Class::Neutral => {
+            let answer = pass(core, &call, &command, peer, "cannot raise cost");
+            answer.await.response()
+        }
         Class::Raises => {
             let command = command.into_owned();
             raised(core, call, command, peer, slot).await.response()
@@ -136,9 +165,15 @@ async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<Ans
     }
 }
 
-/// A call that cannot raise cost: forwarded, and followed where it starts a job, because what it
-/// ends stops costing.
-async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr) -> Answer {
+/// A call without a hold, because it cannot raise cost or is only observed: forwarded, and
+/// followed where it starts a job, because what it ends stops costing.
+pub(super) async fn pass(
+    core: &Arc<Core>,
+    call: &Call,
+    command: &Command,
+    peer: SocketAddr,
+    why: &str,
+) -> Answer {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
     let turn = match command.session {
@@ -180,14 +215,7 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         intent: false,
         in_doubt: None,
     };
-    note(
-        gate,
-        id,
-        &command.name,
-        None,
-        "forward",
-        "cannot raise cost",
-    );
+    note(gate, id, &command.name, None, "forward", why);
     if followed.job.is_some() {
         // A full queue only delays: the sweep finds what the call ended.
         let _ = gate.followed.try_send(followed);
@@ -310,7 +338,12 @@ async fn presumed_owner(gate: &Gate, call: &Call) -> Owner {
 }
 
 /// Our own answer that refuses, noted for operators.
-fn refuse(core: &Core, call: Option<&Call>, refusal: &Refusal, format: Format) -> Answer {
+pub(super) fn refuse(
+    core: &Core,
+    call: Option<&Call>,
+    refusal: &Refusal,
+    format: Format,
+) -> Answer {
     let name = call.map_or("", Call::command);
     let id = CallId::from_bits(core.gate.clock.id_bits());
     note(
@@ -344,6 +377,20 @@ pub(super) fn note(
     verdict: &str,
     reason: &str,
 ) {
+    judged_row(gate, call, command, payer, (verdict, reason), None);
+}
+
+/// As [`note`], with the price by the hour where it is known.
+pub(super) fn judged_row(
+    gate: &Gate,
+    call: CallId,
+    command: &str,
+    payer: Option<&PayerId>,
+    (verdict, reason): (&str, &str),
+    per_hour: Option<Micros>,
+) {
+    let rules = gate.rules.load();
+    let customer = payer.and_then(|payer| rules.customers.get(payer));
     let row = AuditRow {
         at: gate.clock.wall(),
         call,
@@ -351,6 +398,7 @@ pub(super) fn note(
         payer: payer.cloned(),
         verdict: verdict.to_owned(),
         reason: reason.to_owned(),
+        price: per_hour.zip(customer.map(|customer| customer.currency)),
     };
     let _ = gate.audit.try_send(row);
 }

@@ -1,9 +1,14 @@
 //! Edge: a call that can raise cost: who pays, how much, the hold, the one send, the outcome.
 
+use super::admit;
 use super::authenticate::{self, Caller};
+use super::claim;
 use super::doubt;
+use super::estimate;
 use super::forward;
-use super::line::{Core, Gate, lost, note, way};
+use super::limit;
+use super::line::{Core, Gate, judged_row, lost, way};
+use super::observe::{self, Known};
 use super::outcome::{answered, follow, give_back};
 use super::parse::Call;
 use super::plan::{self, Plan};
@@ -13,8 +18,10 @@ use super::reserve::{self, Priced};
 use super::whose::{self, Whose};
 use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
+use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
+use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
 use crate::rate::RateError;
 use crate::store::StoreError;
@@ -22,6 +29,7 @@ use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
 use crate::terms::time::Timestamp;
 use crate::upstream::Sent;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A call that was verified, typed, owned and priced.
 pub(super) struct Judged {
@@ -31,15 +39,20 @@ pub(super) struct Judged {
     /// The caller's own account.
     pub(super) own: Owner,
     pub(super) priced: Option<Priced>,
+    /// What it adds to what its payer has.
+    pub(super) adds: Things,
     pub(super) hold: Option<HoldId>,
     pub(super) job: Option<JobId>,
     pub(super) sent: Timestamp,
     pub(super) sent_wall: Timestamp,
 }
 
+/// What is sent, for whom, and the payer's figures after the hold.
+type Promised = (Caller, Judged, ParamMap, Option<PayerState>);
+
 /// Judges a raising call, promises its price, forwards it once and looks at the outcome.
 pub(super) async fn raise(
-    core: &Core,
+    core: &Arc<Core>,
     mut call: Call,
     command: &Command,
     peer: SocketAddr,
@@ -47,45 +60,32 @@ pub(super) async fn raise(
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
     let _turn = gate.sessions.enter(&call).await;
-    let judged = match verified(core, &call, peer).await {
-        Ok(caller) => judge(gate, caller, &mut call, command, id).await,
-        Err(refusal) => Err(refusal),
+    let mut known = Known::default();
+    let promised = promised(core, (&mut call, command), id, peer, &mut known).await;
+    let (caller, judged, map, state) = match promised {
+        Ok(promised) => promised,
+        Err(refusal) => {
+            let why = (refusal, known);
+            return observe::refused(core, (&call, command), peer, id, why).await;
+        }
     };
-    let (caller, mut judged) = judged.inspect_err(|refusal| {
-        let reason = format!("{}: {}", refusal.rule(), refusal.text());
-        note(gate, id, &command.name, None, "refuse", &reason);
-    })?;
-    let map = with_our_job(gate, &call, command, &caller, &mut judged);
-    promise(gate, &call, command, &mut judged)
-        .await
-        .inspect_err(|refusal| {
-            let reason = format!("{}: {}", refusal.rule(), refusal.text());
-            note(
-                gate,
-                id,
-                &command.name,
-                judged.payer.as_ref(),
-                "refuse",
-                &reason,
-            );
-        })?;
-    let price = judged
-        .priced
-        .as_ref()
-        .map(|p| p.per_hour.to_string())
-        .unwrap_or_default();
-    note(
+    let price = known.per_hour.map(|price| price.to_string());
+    let reason = format!("{} an hour", price.unwrap_or_default());
+    let said = ("forward", reason.as_str());
+    judged_row(
         gate,
         id,
         &command.name,
-        judged.payer.as_ref(),
-        "forward",
-        &format!("{price} an hour"),
+        known.payer.as_ref(),
+        said,
+        known.per_hour,
     );
     let outcome = forward::whole(&way(core, peer), &call, &map).await;
     match outcome {
-        Ok(answer) => {
+        Ok(mut answer) => {
             answered(gate, &call, command, &judged, &answer).await;
+            let told = estimate::headers(gate, &caller, &judged, state).await;
+            answer.headers.extend(told);
             Ok(answer)
         }
         Err(fault) => {
@@ -99,8 +99,44 @@ pub(super) async fn raise(
     }
 }
 
+/// Verified, admitted, judged and promised: what is sent then, and what is known of it.
+async fn promised(
+    core: &Core,
+    (call, command): (&mut Call, &Command),
+    id: CallId,
+    peer: SocketAddr,
+    known: &mut Known,
+) -> Result<Promised, Refusal> {
+    let gate = &core.gate;
+    let caller = verified(core, call, peer).await?;
+    let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
+    let (caller, mut judged) = admitted.await?;
+    let map = with_our_job(gate, call, command, &caller, &mut judged);
+    let state = promise(gate, call, command, &mut judged).await?;
+    Ok((caller, judged, map, state))
+}
+
+/// Looks at access rules, counts the call against its caller's limits, then judges it.
+pub(super) async fn admitted(
+    gate: &Gate,
+    caller: Caller,
+    (call, command): (&mut Call, &Command),
+    id: CallId,
+    peer: SocketAddr,
+    known: &mut Known,
+) -> Result<(Caller, Judged), Refusal> {
+    known.caller(&caller);
+    admit::raising(gate, id, call, &command.name, &caller, peer)?;
+    limit::by_caller(gate, &caller, &command.name, command.class).await?;
+    judge(gate, caller, call, command, id, known).await
+}
+
 /// The caller: by his key, or by his login session.
-async fn verified(core: &Core, call: &Call, peer: SocketAddr) -> Result<Caller, Refusal> {
+pub(super) async fn verified(
+    core: &Core,
+    call: &Call,
+    peer: SocketAddr,
+) -> Result<Caller, Refusal> {
     let gate = &core.gate;
     if !call.signed() && call.cookies.is_some() {
         return session::caller(core, call, peer).await;
@@ -122,10 +158,11 @@ async fn judge(
     call: &mut Call,
     command: &Command,
     id: CallId,
+    known: &mut Known,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
     if command.price == PriceRule::Missing {
-        return unpriced(gate, call, command, caller, id).await;
+        return unpriced(gate, call, command, caller, id, known).await;
     }
     typed::parameters(&command.name, &gate.table, &mut call.params)?;
     let asked = gate.asker.for_call(command, &call.params);
@@ -133,8 +170,11 @@ async fn judge(
     let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
     let own = whose::own(&caller)?;
     let now = gate.clock.billing();
-    let payer = gate.meter.payer_of(whose.held_against(&own), now);
-    let payer = payer.await.map_err(cannot)?.ok_or(Refusal::NobodyPays)?;
+    let charged = whose.held_against(&own);
+    known.charged = Some(charged.domain.clone());
+    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
+    known.payer.clone_from(&payer);
+    let payer = payer.ok_or(Refusal::NobodyPays)?;
     let plan = match whose.doubt {
         None => plan::plan(command.price, &command.name, &call.params, &facts)?,
         Some(_) => {
@@ -146,6 +186,7 @@ async fn judge(
         Some(plan) => Some(price(gate, &payer, plan, now).await?),
         None => None,
     };
+    known.per_hour = priced.as_ref().map(|priced| priced.per_hour);
     refuse_unpriced(gate, &payer, command, priced.as_ref()).await?;
     let sent_wall = gate.clock.wall();
     let judged = Judged {
@@ -154,6 +195,7 @@ async fn judge(
         whose,
         own,
         priced,
+        adds: plan.as_ref().map(claim::adds).unwrap_or_default(),
         hold: None,
         job: None,
         sent: now,
@@ -169,6 +211,7 @@ async fn unpriced(
     command: &Command,
     caller: Caller,
     id: CallId,
+    known: &mut Known,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
     let own = whose::own(&caller)?;
@@ -185,8 +228,11 @@ async fn unpriced(
         }
     };
     let now = gate.clock.billing();
-    let payer = gate.meter.payer_of(whose.held_against(&own), now);
-    let payer = payer.await.map_err(cannot)?.ok_or(Refusal::NobodyPays)?;
+    let charged = whose.held_against(&own);
+    known.charged = Some(charged.domain.clone());
+    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
+    known.payer.clone_from(&payer);
+    let payer = payer.ok_or(Refusal::NobodyPays)?;
     let state = state_of(gate, &payer).await?;
     if state.mode == BillingMode::Prepaid {
         return Err(Refusal::Unpriced(format!("command {}", command.name)));
@@ -197,6 +243,7 @@ async fn unpriced(
         whose,
         own,
         priced: None,
+        adds: Things::default(),
         hold: None,
         job: None,
         sent: now,

@@ -3,6 +3,7 @@
 
 use crate::cloudstack::envelope::ApiError;
 use crate::cloudstack::query::ParseFault;
+use crate::policy::limits::TooMany;
 use crate::terms::money::{Currency, Micros};
 
 /// What a payer may be told of a refusal for money.
@@ -51,6 +52,13 @@ pub enum Refusal {
     Told(ApiError),
     /// Who the caller or the owner is could not be found out.
     CannotAsk(String),
+    /// An access rule of the provider says no.
+    Access {
+        /// The rule's id.
+        rule: String,
+        /// As the provider wrote it.
+        reason: String,
+    },
     /// C7, C8: a parameter of a priced call that CloudStack could read in another way.
     Parameter {
         /// Which.
@@ -64,6 +72,15 @@ pub enum Refusal {
     NobodyPays,
     /// The command raises cost, and no price rule or price covers it.
     Unpriced(String),
+    /// Too many calls: a call limit of the operator says no.
+    TooMany(TooMany),
+    /// The payer would have more of something than a things limit of the operator lets him.
+    TooMuch {
+        /// The limit's id.
+        rule: String,
+        /// What the caller may be told.
+        text: String,
+    },
     /// Not enough money.
     NotEnough(Shortage),
     /// The store is away or full.
@@ -79,7 +96,7 @@ pub enum Refusal {
 impl Refusal {
     /// The rule that says no; stable, for logs, metrics and replays.
     #[must_use]
-    pub fn rule(&self) -> &'static str {
+    pub fn rule(&self) -> &str {
         match self {
             Self::Target(_) | Self::NotServed(_) => "C1",
             Self::Method(_)
@@ -95,10 +112,13 @@ impl Refusal {
             Self::UnknownCommand(_) => "C8",
             Self::NotVerified | Self::Told(_) => "C10",
             Self::CannotAsk(_) => "key.cannot-ask",
+            Self::Access { .. } => "access",
             Self::Parameter { .. } => "C7",
             Self::OwnerUnclear(_) => "owner.unclear",
             Self::NobodyPays => "owner.nobody-pays",
             Self::Unpriced(_) => "price.none",
+            Self::TooMany(limit) => &limit.rule,
+            Self::TooMuch { rule, .. } => rule,
             Self::NotEnough(shortage) if shortage.cover_short => "money.cover-short",
             Self::NotEnough(_) => "money.not-enough",
             Self::StoreAway(_) => "store.away",
@@ -122,9 +142,11 @@ impl Refusal {
             Self::Told(error) => (error.code, error.cs_code),
             Self::Params(_) | Self::Parameter { .. } | Self::OwnerUnclear(_) => (431, Some(9999)),
             Self::UnknownCommand(_) => (432, Some(9999)),
-            Self::NobodyPays => (531, Some(4365)),
+            Self::Access { .. } | Self::NobodyPays => (531, Some(4365)),
             Self::Unpriced(_) => (535, Some(4370)),
-            Self::NotEnough(_) => (535, Some(4370)),
+            Self::NotEnough(_) | Self::TooMuch { .. } => (535, Some(4370)),
+            // The number and words of CloudStack's own limit (`ApiRateLimitServiceImpl`).
+            Self::TooMany(_) => (429, Some(9999)),
             Self::CannotAsk(_) | Self::StoreAway(_) | Self::Busy | Self::UpstreamAway => {
                 (503, Some(9999))
             }
@@ -165,6 +187,7 @@ impl Refusal {
             Self::CannotAsk(what) => {
                 format!("the cloud could not be asked who this is ({what}); try again")
             }
+            Self::Access { rule, reason } => format!("{reason} (rule {rule})"),
             Self::Parameter { name, what } => format!("parameter `{name}`: {what}"),
             Self::OwnerUnclear(what) => format!("it is not clear who would own this: {what}"),
             Self::NobodyPays => "nobody pays for this account; ask your provider".to_owned(),
@@ -172,6 +195,14 @@ impl Refusal {
                 "{what} has no price yet and would cost money, so prepaid customers cannot use \
                  it; ask your provider to price it"
             ),
+            Self::TooMany(limit) => format!(
+                "The given user has reached his/her account api limit, please retry after {} ms. \
+                 ({}: {})",
+                limit.wait_ms(),
+                limit.rule,
+                limit.reason
+            ),
+            Self::TooMuch { text, .. } => text.clone(),
             Self::NotEnough(shortage) => shortage_text(shortage),
             Self::StoreAway(what) => {
                 format!("the books cannot be written ({what}); nothing was started, try again")

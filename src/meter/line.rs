@@ -234,6 +234,7 @@ impl Meter {
             payer: moved.payer.clone(),
             verdict: "moved".to_owned(),
             reason: format!("held against {caller}, who may not act for {payer} or so it seemed"),
+            price: None,
         };
         if let Err(fault) = self.store.facts().audit(&[row]).await {
             tracing::warn!(verb = "audit", %fault, "a moved call was not noted");

@@ -39,6 +39,8 @@ pub struct LiveView {
     pub holds_total: usize,
     /// The management servers.
     pub servers: Vec<ServerView>,
+    /// Faults of changed policies, which are not in force.
+    pub policy_faults: usize,
     /// What needs a person now.
     pub alarms: Vec<AlarmView>,
     /// Where the meter and the usage server differ.

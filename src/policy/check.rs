@@ -7,11 +7,13 @@ use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
+use crate::policy::access::read::Reading;
 use crate::policy::books;
 use crate::policy::customer::{
     Customer, ForTheRest, Owned, PayMode, RuleSet, Seller, Subject, TaxMode, TaxProfile, TaxRate,
 };
 use crate::policy::faults::Faults;
+use crate::policy::limits;
 use crate::policy::prepaid::{PrepaidProfile, WhenStoreIsDown};
 use crate::policy::shape;
 use crate::terms::ids::{PayerId, SellerId};
@@ -34,8 +36,10 @@ pub fn load_for(
     let mut rules = RuleSet::default();
     let mut versions = Vec::new();
     let shapes = parse(files, &mut found);
+    let mut access = Reading::default();
     for (path, text, file) in &shapes {
         let mut faults = faults(path, text, &mut found);
+        access.file(file, &mut faults);
         file.seller
             .iter()
             .for_each(|one| seller(one, &mut rules, &mut faults));
@@ -72,11 +76,15 @@ pub fn load_for(
             .for_each(|one| customer(one, &mut rules, &mut faults));
     }
     for (path, text, file) in &shapes {
+        limits::check::read(file, &mut rules, &mut faults(path, text, &mut found));
+    }
+    for (path, text, file) in &shapes {
         let mut faults = faults(path, text, &mut found);
         file.seller
             .iter()
             .for_each(|one| wholesale(one.get_ref(), &rules, &mut faults));
     }
+    (rules.access, rules.modes) = access.done();
     rules.hash = hash(files);
     found.sort();
     found.dedup();

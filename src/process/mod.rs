@@ -5,6 +5,7 @@ pub mod months;
 pub mod page;
 pub mod payers;
 pub mod console;
+pub mod reload;
 mod scopes;
 pub mod serve;
 pub mod wiring;

@@ -122,6 +122,7 @@ async fn live(product: &Product) -> Result<LiveView, StoreError> {
     view.calls = calls(product).await?;
     holds(product, &mut view).await?;
     differences(product, &mut view);
+    view.policy_faults = product.reloads.faults().len();
     view.alarms = alarms(product, &parked, &view);
     Ok(view)
 }
@@ -396,6 +397,13 @@ fn alarms(
             kind: "server".to_owned(),
             what: format!("management server {} takes no calls", server.name),
             act: "start it, or take it out of upstream.servers; its sessions are lost".to_owned(),
+        });
+    }
+    for fault in product.reloads.faults() {
+        alarms.push(AlarmView {
+            kind: "policy".to_owned(),
+            what: format!("the changed policies are not in force: {fault}"),
+            act: "mend the file; it is read again by itself".to_owned(),
         });
     }
     for (payer, reason) in parked {

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
+use crate::counters::{Counters, Shared};
 use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
@@ -59,6 +60,8 @@ pub struct Product {
     pub gate: Arc<Gate>,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,
+    /// What became of changed policies.
+    pub reloads: super::reload::Reloads,
 }
 
 /// The receiving ends of the product's queues.
@@ -141,6 +144,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         table: Arc::new(super::commands::table(&config)?),
         keys: keys(&config, &service, &directory, &store, &clock)?,
         sessions: Sessions::default(),
+        counters: Arc::new(counters(&config)?),
         directory: directory.clone(),
         asker: Asker::new(service.clone()),
         renewals: renewals.clone(),
@@ -164,6 +168,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
         months: super::months::LastMonth::default(),
+        reloads: super::reload::Reloads::default(),
     };
     let queues = Queues {
         wake: wake_end,
@@ -194,6 +199,15 @@ const fn pages(config: &Config) -> Pages {
         files: config.ui.enabled,
         console: config.ui.console,
     }
+}
+
+/// The counters of call limits that the configuration asks for.
+fn counters(config: &Config) -> anyhow::Result<Counters> {
+    let shared = match &config.counters.redis {
+        Some(address) => Some(Arc::new(Shared::new(address).map_err(anyhow::Error::msg)?)),
+        None => None,
+    };
+    Ok(Counters::new(config.counters.nodes, shared))
 }
 
 /// The clock that the configuration asks for.
