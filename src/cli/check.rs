@@ -67,10 +67,9 @@ fn describe(config: &Config) {
         println!("gate       https://{}/client/api", tls.gate);
     }
     println!("operators  http://{}/", config.listen.ops);
-    println!(
-        "upstream   {} as {}",
-        config.upstream.server, config.upstream.host
-    );
+    for (server, host) in config.upstream.servers() {
+        println!("upstream   {server} as {host}");
+    }
     println!(
         "reader     key {}…, secret hidden",
         config.upstream.reader_key.get(..6).unwrap_or("")

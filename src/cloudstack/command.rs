@@ -89,6 +89,12 @@ pub struct Command {
 }
 
 impl Command {
+    /// CloudStack takes its name in any case: an authenticator, which is every command that runs
+    /// without credentials but one.
+    fn any_case(&self) -> bool {
+        self.no_login && self.name != "listGuiThemes"
+    }
+
     /// Its class and price rule with these parameters.
     #[must_use]
     pub fn judged(&self, params: &ParamMap) -> (Class, PriceRule) {
@@ -179,6 +185,7 @@ pub struct CommandTable {
     by_name: HashMap<String, Command>,
     schema: HashMap<String, HashMap<String, ParamSchema>>,
     live: HashMap<String, bool>,
+    any_case: HashMap<String, String>,
 }
 
 const COMMANDS: &str = include_str!("command.tsv");
@@ -211,7 +218,10 @@ impl CommandTable {
             let command = given(name, class).ok_or_else(|| fault(0, name))?;
             by_name.entry(name.clone()).or_insert(command);
         }
+        let authenticators = by_name.values().filter(|command| command.any_case());
+        let any_case = authenticators.map(|c| (c.name.to_lowercase(), c.name.clone()));
         Ok(Self {
+            any_case: any_case.collect(),
             by_name,
             schema,
             live: HashMap::new(),
@@ -228,13 +238,23 @@ impl CommandTable {
     /// create; what the running server's plugins bring is known by [`CommandTable::learn_live`].
     #[must_use]
     pub fn resolve(&self, name: &str) -> Known<'_> {
-        match self.by_name.get(name) {
+        match self.by_name.get(self.own_case(name)) {
             Some(command) => Known::Command(command),
             None if name.starts_with("list") && self.live.get(name) == Some(&false) => {
                 Known::LiveList
             }
             None => Known::No,
         }
+    }
+
+    /// A name in its command's own case, where CloudStack takes it in any
+    /// (`APIAuthenticationManagerImpl.getAPIAuthenticator`).
+    fn own_case<'n>(&'n self, name: &'n str) -> &'n str {
+        if self.by_name.contains_key(name) {
+            return name;
+        }
+        let own = self.any_case.get(&name.to_lowercase());
+        own.map_or(name, String::as_str)
     }
 
     /// The name around a command's answer; around that to an unknown one it is `errorresponse`
@@ -282,6 +302,7 @@ impl CommandTable {
     /// The schema of a command's parameter; none for an unknown name.
     #[must_use]
     pub fn param(&self, command: &str, lower: &str) -> Option<ParamSchema> {
+        let command = self.own_case(command);
         self.schema.get(command)?.get(lower).copied()
     }
 }

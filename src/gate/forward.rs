@@ -6,6 +6,7 @@ use super::body::AnswerBody;
 use super::parse::{Call, Method};
 use super::session_key;
 use super::wire::{Answer, strip_one_hop};
+use crate::cloudstack::login::SessionId;
 use crate::cloudstack::query::ParamMap;
 use crate::terms::limits;
 use crate::upstream::servers::{Fleet, Opened};
@@ -72,13 +73,29 @@ async fn send(
     way.fleet.send(request, raising, session.as_ref()).await
 }
 
+/// Sends what only reads; once more where a server went away with it.
+async fn read(
+    way: &Way<'_>,
+    request: Request<Full<Bytes>>,
+    session: Option<SessionId>,
+) -> Result<Opened, UpstreamError> {
+    let first = way.fleet.send(request.clone(), false, session.as_ref());
+    match first.await {
+        Err(fault) if fault.sent == Sent::Unknown => {
+            way.fleet.send(request, false, session.as_ref()).await
+        }
+        other => other,
+    }
+}
+
 /// Forwards a call that cannot raise cost; the answer streams through.
 ///
 /// # Errors
 /// [`UpstreamError`]; a client may simply ask again.
 pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, UpstreamError> {
     let request = request(way, call, &call.params).map_err(|e| unsent(way, e))?;
-    let (answer, sender, connections) = send(way, call, request, false).await?;
+    let session = call.cookies.as_ref().map(session_key::id);
+    let (answer, sender, connections) = read(way, request, session).await?;
     let (mut head, body) = answer.into_parts();
     strip_one_hop(&mut head.headers);
     let body = AnswerBody::streamed(body, sender, connections);
@@ -109,7 +126,7 @@ pub async fn page(
     }
     let session = call.and_then(|call| call.cookies.as_ref());
     let session = session.map(session_key::id);
-    let (answer, sender, connections) = way.fleet.send(request, false, session.as_ref()).await?;
+    let (answer, sender, connections) = read(way, request, session).await?;
     let (mut head, body) = answer.into_parts();
     strip_one_hop(&mut head.headers);
     let body = AnswerBody::streamed(body, sender, connections);

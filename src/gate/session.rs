@@ -66,12 +66,20 @@ impl Sessions {
     /// # Errors
     /// [`Refusal::Busy`] where they did not end within a minute.
     pub async fn change(&self, call: &Call) -> Result<Option<OwnedRwLockWriteGuard<()>>, Refusal> {
+        self.change_within(call, TURN_MAX).await
+    }
+
+    async fn change_within(
+        &self,
+        call: &Call,
+        most: Duration,
+    ) -> Result<Option<OwnedRwLockWriteGuard<()>>, Refusal> {
         let Some(cookies) = &call.cookies else {
             return Ok(None);
         };
         let session = session_key::id(cookies);
         let turn = self.lock_of(session).write_owned();
-        let turn = tokio::time::timeout(TURN_MAX, turn).await;
+        let turn = tokio::time::timeout(most, turn).await;
         let turn = turn.map_err(|_| Refusal::Busy)?;
         self.vouched.invalidate(&session);
         Ok(Some(turn))
@@ -135,7 +143,12 @@ pub(super) async fn caller(core: &Core, call: &Call, peer: SocketAddr) -> Result
     let session = session_key::id(cookies);
     sessions.vouched.invalidate(&session);
     let asked = session_key::question(call);
-    let answer = forward::whole(&way(core, peer), &asked, &asked.params).await;
+    let way = way(core, peer);
+    let mut answer = forward::whole(&way, &asked, &asked.params).await;
+    if answer.is_err() {
+        // It only reads: a connection that died under it is no reason to refuse the call.
+        answer = forward::whole(&way, &asked, &asked.params).await;
+    }
     let answer = answer.map_err(|fault| Refusal::CannotAsk(fault.what))?;
     let read = envelope::read_xml(answer.status, &answer.body)
         .map_err(|fault| Refusal::CannotAsk(fault.to_string()))?;
@@ -198,3 +211,6 @@ fn refused(error: envelope::ApiError) -> Refusal {
         code => Refusal::CannotAsk(format!("listAccounts: {code} {}", error.text)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,7 @@ pub fn text(view: &LiveView) -> String {
     for (name, help, count) in counts {
         plain(&mut out, name, help, &count.to_string());
     }
+    servers(&mut out, view);
     totals(&mut out, view);
     payers(&mut out, view);
     out
@@ -91,6 +92,15 @@ fn head(out: &mut String, name: &str, help: &str) {
 fn plain(out: &mut String, name: &str, help: &str, value: &str) {
     head(out, name, help);
     let _ = writeln!(out, "{name} {value}");
+}
+
+fn servers(out: &mut String, view: &LiveView) {
+    let name = "faregate_management_server_up";
+    head(out, name, "1 where the management server takes connections");
+    for server in &view.servers {
+        let (who, up) = (label(&server.name), i64::from(server.up));
+        let _ = writeln!(out, "{name}{{server=\"{who}\"}} {up}");
+    }
 }
 
 fn totals(out: &mut String, view: &LiveView) {

@@ -37,6 +37,8 @@ pub struct LiveView {
     pub holds: Vec<HoldView>,
     /// How many such holds there are.
     pub holds_total: usize,
+    /// The management servers.
+    pub servers: Vec<ServerView>,
     /// Faults of changed policies, which are not in force.
     pub policy_faults: usize,
     /// What needs a person now.
@@ -47,6 +49,15 @@ pub struct LiveView {
     pub differences_total: usize,
     /// Why the figures could not be read; everything else is then empty.
     pub fault: Option<String>,
+}
+
+/// A management server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServerView {
+    /// Host and port.
+    pub name: String,
+    /// It takes connections and answers.
+    pub up: bool,
 }
 
 /// Sums over the payers of one currency.

@@ -11,7 +11,7 @@ use crate::ops::metrics::Figure;
 use crate::ops::source::{Answering, OpsSource, media_type};
 use crate::ops::views::{
     AlarmView, CallView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView, MetersPage,
-    NoticeView, PayerView, ROWS_MAX, TotalView,
+    NoticeView, PayerView, ROWS_MAX, ServerView, TotalView,
 };
 use crate::policy::customer::RuleSet;
 use crate::rate::month;
@@ -88,7 +88,12 @@ impl OpsSource for FromBooks {
 }
 
 fn times(product: &Product) -> LiveView {
+    let servers = product.servers.states().map(|(name, up)| ServerView {
+        name: name.to_owned(),
+        up,
+    });
     LiveView {
+        servers: servers.collect(),
         now: product.clock.billing().to_string(),
         wall: product.clock.wall().to_string(),
         speed: product.clock.speed(),
@@ -390,6 +395,13 @@ fn alarms(
             kind: "clock".to_owned(),
             what: "the clock jumped: renewals wait".to_owned(),
             act: "look at the machine's time, then POST /clock/resume".to_owned(),
+        });
+    }
+    for server in view.servers.iter().filter(|server| !server.up) {
+        alarms.push(AlarmView {
+            kind: "server".to_owned(),
+            what: format!("management server {} takes no calls", server.name),
+            act: "start it, or take it out of upstream.servers; its sessions are lost".to_owned(),
         });
     }
     for fault in product.reloads.faults() {

@@ -150,19 +150,12 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         clock: clock.clone(),
         rounds: AtomicU32::new(0),
     };
-    let keys = Keys::new(
-        service.clone(),
-        directory.clone(),
-        store.clone(),
-        Vault::open(&config.key_file)?,
-        clock.clone(),
-    );
     let gate = Gate {
         clock: clock.clone(),
         store: store.clone(),
         rules: rules.clone(),
         table: Arc::new(super::commands::table(&config)?),
-        keys,
+        keys: keys(&config, &service, &directory, &store, &clock)?,
         sessions: Sessions::default(),
         counters: Arc::new(counters(&config)?),
         directory: directory.clone(),
@@ -171,10 +164,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         meter: meter.clone(),
         followed,
         audit,
-        pages: Pages {
-            files: config.ui.enabled,
-            console: config.ui.console,
-        },
+        pages: pages(&config),
         resends: Arc::new(Resends::new(clock.clone())),
     };
     let product = Product {
@@ -200,6 +190,29 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         audit: audit_end,
     };
     Ok((Arc::new(product), queues))
+}
+
+fn keys(
+    config: &Config,
+    service: &Arc<Service>,
+    directory: &Arc<Directory>,
+    store: &Store,
+    clock: &Clock,
+) -> anyhow::Result<Keys> {
+    Ok(Keys::new(
+        service.clone(),
+        directory.clone(),
+        store.clone(),
+        Vault::open(&config.key_file)?,
+        clock.clone(),
+    ))
+}
+
+const fn pages(config: &Config) -> Pages {
+    Pages {
+        files: config.ui.enabled,
+        console: config.ui.console,
+    }
 }
 
 /// The counters of call limits that the configuration asks for.

@@ -1,7 +1,7 @@
 //! Edge: the command table against what a running CloudStack 4.22 printed of itself.
 
 use faregate::cloudstack::command::{
-    Class, CommandTable, Kind, OwnerRule, ParamKind, Parent, PriceRule,
+    Class, CommandTable, Kind, Known, OwnerRule, ParamKind, Parent, PriceRule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -208,5 +208,26 @@ fn every_command_that_can_raise_has_a_schema() {
         if command.class == Class::Raises || !command.raises_if.is_empty() {
             assert!(table.params(&command.name).count() > 0, "{}", command.name);
         }
+    }
+}
+
+#[test]
+fn what_signs_in_is_known_in_any_case_and_nothing_else_is() {
+    let table = CommandTable::new(&[]).unwrap();
+    for (name, own) in [
+        ("LOGIN", "login"),
+        ("LogOut", "logout"),
+        ("OAUTHLOGIN", "oauthlogin"),
+        ("samlsso", "samlSso"),
+        ("LISTANDSWITCHSAMLACCOUNT", "listAndSwitchSamlAccount"),
+    ] {
+        let Known::Command(command) = table.resolve(name) else {
+            panic!("{name} is not known");
+        };
+        assert_eq!((command.name.as_str(), command.session), (own, true));
+        assert_eq!(table.wrapper(name), command.wrapper);
+    }
+    for name in ["LISTZONES", "deployvirtualmachine", "listguithemes"] {
+        assert_eq!(table.resolve(name), Known::No, "{name}");
     }
 }

@@ -27,6 +27,8 @@ mod browser;
 mod sessions;
 mod servers;
 mod ui;
+mod sign_in;
+mod payer_matrix;
 mod race;
 mod resend;
 mod kill;

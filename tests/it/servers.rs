@@ -20,11 +20,49 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
+/// A gate in front of management servers that a test chose, on free ports.
+pub struct Behind {
+    /// The demo whose books and sandbox it uses.
+    pub stage: Stage,
+    /// Where it listens.
+    pub endpoint: String,
+    gate: Child,
+}
+
+/// Starts it, after the demo's own gate was killed.
+pub fn behind(stage: Stage, servers: &[String]) -> Behind {
+    let urls: Vec<String> = servers
+        .iter()
+        .map(|server| format!("\"http://{server}/client/api\""))
+        .collect();
+    let config = std::fs::read_to_string(stage.config()).unwrap();
+    let lines: Vec<String> = config
+        .lines()
+        .map(|line| match line.split_once(" = ").map(|(key, _)| key) {
+            Some("url") => format!("servers = [{}]", urls.join(", ")),
+            Some(key @ ("gate" | "ops")) => format!("{key} = \"127.0.0.1:0\""),
+            _ => line.to_owned(),
+        })
+        .collect();
+    std::fs::write(stage.config(), lines.join("\n")).unwrap();
+    let (gate, endpoint) = serve(&stage);
+    Behind {
+        stage,
+        endpoint,
+        gate,
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        let _ = self.gate.kill();
+        let _ = self.gate.wait();
+    }
+}
+
 /// A gate in front of two management servers of one cloud.
 struct Pair {
-    stage: Stage,
-    gate: Child,
-    endpoint: String,
+    gate: Behind,
     servers: [String; 2],
 }
 
@@ -36,55 +74,31 @@ impl Pair {
             told["opened"].as_str().unwrap().to_owned()
         });
         stage.kill_gate();
-        let config = std::fs::read_to_string(stage.config()).unwrap();
-        let lines: Vec<String> = config
-            .lines()
-            .map(|line| match line.split_once(" = ").map(|(key, _)| key) {
-                Some("url") => format!(
-                    "servers = [\"http://{}/client/api\", \"http://{}/client/api\"]",
-                    servers[0], servers[1]
-                ),
-                Some(key @ ("gate" | "ops")) => format!("{key} = \"127.0.0.1:0\""),
-                _ => line.to_owned(),
-            })
-            .collect();
-        std::fs::write(stage.config(), lines.join("\n")).unwrap();
-        let (gate, endpoint) = serve(&stage);
-        Self {
-            stage,
-            gate,
-            endpoint,
-            servers,
-        }
+        let gate = behind(stage, &servers);
+        Self { gate, servers }
     }
 
     /// The same with a gate that knows nothing yet.
     fn restart(&mut self) {
-        self.gate.kill().unwrap();
-        self.gate.wait().unwrap();
-        (self.gate, self.endpoint) = serve(&self.stage);
+        let gate = &mut self.gate;
+        gate.gate.kill().unwrap();
+        gate.gate.wait().unwrap();
+        (gate.gate, gate.endpoint) = serve(&gate.stage);
     }
 
     fn customer(&self) -> Caller {
         Caller {
-            endpoint: self.endpoint.clone(),
-            ..self.stage.customer(0)
+            endpoint: self.gate.endpoint.clone(),
+            ..self.gate.stage.customer(0)
         }
     }
 
     fn close(&self, server: usize) {
-        sandbox(&self.stage, &format!("close={}", self.servers[server]));
+        sandbox(&self.gate.stage, &format!("close={}", self.servers[server]));
     }
 
     fn open(&self, server: usize) {
-        sandbox(&self.stage, &format!("open={}", self.servers[server]));
-    }
-}
-
-impl Drop for Pair {
-    fn drop(&mut self) {
-        let _ = self.gate.kill();
-        let _ = self.gate.wait();
+        sandbox(&self.gate.stage, &format!("open={}", self.servers[server]));
     }
 }
 
@@ -124,7 +138,7 @@ const PAULA: &str = "prepaid-paula";
 fn many_sessions_each_stay_with_the_server_that_opened_them() {
     let pair = Pair::start("servers-sticky");
     let mut sessions: Vec<Browser> = (0..6)
-        .map(|_| Browser::login(&pair.endpoint, PAULA))
+        .map(|_| Browser::login(&pair.gate.endpoint, PAULA))
         .collect();
     for _ in 0..4 {
         for session in &mut sessions {
@@ -152,14 +166,14 @@ fn many_sessions_each_stay_with_the_server_that_opened_them() {
 fn a_gate_that_does_not_know_a_session_finds_its_server() {
     let mut pair = Pair::start("servers-found");
     let mut sessions: Vec<Browser> = (0..4)
-        .map(|_| Browser::login(&pair.endpoint, PAULA))
+        .map(|_| Browser::login(&pair.gate.endpoint, PAULA))
         .collect();
     pair.restart();
-    let vm = pair.stage.small_vm(0);
+    let vm = pair.gate.stage.small_vm(0);
     let vm: Vec<(&str, &str)> = vm.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let mut statuses = Vec::new();
     for session in &mut sessions {
-        session.endpoint.clone_from(&pair.endpoint);
+        session.endpoint.clone_from(&pair.gate.endpoint);
         statuses.push(session.call("deployVirtualMachine", &vm).status);
     }
     // Money for two; the others are told so, which only a live session is.
@@ -178,22 +192,22 @@ fn a_server_that_refuses_connections_is_passed_over_and_used_again_when_it_is_ba
     for _ in 0..4 {
         assert_eq!(paula.call("listZones", &[]).unwrap().status, 200);
     }
-    let heard = paula.deploy(&pair.stage.small_vm(0)).unwrap();
+    let heard = paula.deploy(&pair.gate.stage.small_vm(0)).unwrap();
     assert_eq!(heard.status, 200, "{heard:?}");
     pair.open(0);
     pair.close(1);
     for _ in 0..4 {
         assert_eq!(paula.call("listZones", &[]).unwrap().status, 200);
     }
-    let heard = paula.deploy(&pair.stage.small_vm(0)).unwrap();
+    let heard = paula.deploy(&pair.gate.stage.small_vm(0)).unwrap();
     assert_eq!(heard.status, 200, "{heard:?}");
     // Both down: nothing was sent, nothing stays held.
     pair.close(0);
-    let heard = paula.deploy(&pair.stage.small_vm(0)).unwrap();
+    let heard = paula.deploy(&pair.gate.stage.small_vm(0)).unwrap();
     assert_eq!(heard.status, 503, "{heard:?}");
     pair.open(0);
     until("two machines run", || {
-        pair.stage.machines("Running").len() == 2
+        pair.gate.stage.machines("Running").len() == 2
     });
 }
 
@@ -201,7 +215,7 @@ fn a_server_that_refuses_connections_is_passed_over_and_used_again_when_it_is_ba
 fn a_session_whose_server_is_gone_is_told_to_log_in_again() {
     let pair = Pair::start("servers-gone");
     let mut sessions: Vec<Browser> = (0..4)
-        .map(|_| Browser::login(&pair.endpoint, PAULA))
+        .map(|_| Browser::login(&pair.gate.endpoint, PAULA))
         .collect();
     pair.close(0);
     let statuses: Vec<u16> = sessions
@@ -216,7 +230,7 @@ fn a_session_whose_server_is_gone_is_told_to_log_in_again() {
         statuses.iter().all(|s| [200, 401].contains(s)),
         "{statuses:?}"
     );
-    let again = Browser::login(&pair.endpoint, PAULA);
+    let again = Browser::login(&pair.gate.endpoint, PAULA);
     assert_eq!(again.clone().call("listZones", &[]).status, 200);
 }
 

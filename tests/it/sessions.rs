@@ -4,6 +4,9 @@
 use crate::browser::Browser;
 use crate::stage::{Heard, Stage, until};
 
+/// What a thief's request lacks or changes.
+type Spoil = fn(&mut Browser);
+
 const PAULA: &str = "prepaid-paula";
 
 fn borrowed(params: &[(String, String)]) -> Vec<(&str, &str)> {
@@ -75,7 +78,7 @@ fn a_session_without_its_key_starts_nothing_and_holds_nothing() {
     let stage = Stage::start("session-keyless", &[]);
     let endpoint = stage.text("/endpoint");
     let vm = stage.small_vm(0);
-    let spoils: [(&str, fn(&mut Browser)); 5] = [
+    let spoils: [(&str, Spoil); 5] = [
         ("no cookie", |b| {
             b.cookies.retain(|(n, _)| n != "sessionkey")
         }),
