@@ -28,3 +28,4 @@ mod clients_live;
 mod kept_connections;
 mod owners;
 mod owners_money;
+mod metered_types;
