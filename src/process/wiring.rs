@@ -22,7 +22,6 @@ use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 
 /// Payers, calls and notes that wait for their task.
@@ -122,13 +121,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     );
     let meter = Arc::new(meter.await?);
     let follower = Follower::new(meter.clone(), store.clone(), service.clone(), clock.clone());
-    let sweep = Sweep {
-        meter: meter.clone(),
-        store: store.clone(),
-        service: service.clone(),
-        clock: clock.clone(),
-        rounds: AtomicU32::new(0),
-    };
+    let sweep = Sweep::new(meter.clone(), store.clone(), service.clone(), clock.clone());
     let keys = Keys::new(
         service.clone(),
         directory.clone(),

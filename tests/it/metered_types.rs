@@ -135,6 +135,9 @@ fn ground(stage: &Stage) -> (Caller, String, String) {
     let heard = pete.deploy(&stage.small_vm(1)).unwrap().inside();
     assert_eq!(pete.job_end(heard["jobid"].as_str().unwrap()), 1);
     let vm = heard["id"].as_str().unwrap().to_owned();
+    until("the deployment is settled", || {
+        metered(stage).contains_key(&vm)
+    });
     let list = pete.call("listPublicIpAddresses", &[]).unwrap().inside();
     let address = list["publicipaddress"][0]["id"].as_str().unwrap();
     (pete, address.to_owned(), vm)

@@ -548,3 +548,30 @@ async fn who_leaves_a_project_may_not_act_for_it_any_more() {
     firm.directory.forget();
     assert_eq!(firm.whose(gus, &words).await.unwrap().doubt, stranger);
 }
+
+#[tokio::test]
+async fn an_error_of_the_cloud_is_not_taken_for_a_thing_that_is_not_there() {
+    let firm = Firm::new("errors").await;
+    let service = Arc::new(Service::new(
+        firm.world.at.to_string(),
+        "x".to_owned(),
+        firm.world.admin.api_key.clone(),
+        "another".to_owned().into(),
+        Clock::system(),
+    ));
+    let (directory, asker) = (Directory::new(service.clone()), Asker::new(service));
+    let start = firm.table.get("startVirtualMachine").unwrap();
+    let params = map_of(&[("command", "startVirtualMachine"), ("id", "anything")]);
+    assert!(asker.for_call(start, &params).await.is_err());
+    assert!(asker.catalogue().await.is_err());
+    assert!(directory.project(&firm.project).await.is_err());
+    let domain = firm.domain.as_str().into();
+    assert!(directory.account("fay", &domain).await.is_err());
+    // A project's member that cannot be asked for is 503, neither friend nor stranger.
+    let params = map_of(&[("command", "createVolume"), ("projectid", &firm.project)]);
+    let volume = firm.table.get("createVolume").unwrap();
+    let hal = firm.caller(firm.keys("hal")).await;
+    let facts = faregate::gate::plan::Facts::new();
+    let whose = whose::whose(volume, &params, &hal, &facts, &directory).await;
+    assert!(matches!(whose, Err(Refusal::CannotAsk(_))), "{whose:?}");
+}
