@@ -115,7 +115,7 @@ fn end(caller: &Caller, kind: &Kind, id: &str) {
 }
 
 /// Payers of the running meters, by resource.
-fn metered(stage: &Stage) -> BTreeMap<String, String> {
+pub fn metered(stage: &Stage) -> BTreeMap<String, String> {
     let address = address_of(&stage.text("/operator_page"));
     let request =
         format!("GET /meters.json HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -5,7 +5,7 @@
     reason = "a test has a clock and settings of its own"
 )]
 
-use crate::stage::{Caller, Heard, Stage, until};
+use crate::stage::{Caller, Heard, Stage, address_of, exchange, until};
 
 const NOTHING: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -121,4 +121,76 @@ fn figures_of_a_payer_are_told_to_his_own_users_alone() {
     let other = other.inside()["errortext"].as_str().unwrap().to_owned();
     assert!(other.contains("not enough balance"), "{other}");
     assert!(!other.contains("EUR"), "{other}");
+}
+
+/// A project of the prepaid customer's account for which another customer pays.
+fn team(stage: &mut Stage) -> String {
+    let direct = Caller {
+        endpoint: stage.text("/sandbox/endpoint"),
+        ..stage.customer(0)
+    };
+    let words = [("name", "team"), ("displaytext", "t")];
+    let made = direct.call("createProject", &words).unwrap().inside();
+    assert_eq!(direct.job_end(made["jobid"].as_str().unwrap()), 1);
+    let project = made["id"].as_str().unwrap().to_owned();
+    let file = stage.folder.join("policies/customers/demo.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    text.push_str(&format!(
+        "\n[[customer]]\nid = \"team\"\nname = \"team\"\naddress = [\"3 Sample Street\"]\n\
+         seller = \"house\"\nmode = \"postpaid\"\ncredit_line = \"10.00\"\ntax = \"domestic\"\n\
+         book = \"demo\"\nprepaid = \"standard\"\nowns = [{{ project = \"{project}\" }}]\n"
+    ));
+    std::fs::write(&file, text).unwrap();
+    stage.kill_gate();
+    stage.start_again();
+    project
+}
+
+#[test]
+fn what_a_call_in_doubt_made_all_the_same_is_its_owners_to_pay_with_an_alarm() {
+    let mut stage = Stage::start("moved", &[]);
+    let project = team(&mut stage);
+    let paula = stage.customer(0);
+    let offerings = paula
+        .call("listDiskOfferings", &[("name", "Small")])
+        .unwrap();
+    let offering = offerings.inside()["diskoffering"][0]["id"].clone();
+    let words = [
+        ("name", "v"),
+        ("zoneid", &stage.text("/zone_id")),
+        ("diskofferingid", offering.as_str().unwrap()),
+        ("projectid", &project),
+    ]
+    .map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
+    let words: Vec<(&str, &str)> = words
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    let (before, free) = holds(&stage, "prepaid-paula");
+    // The cloud says that she is no member, and takes her call.
+    stage.fault("hides-members", 1);
+    let heard = paula.call("createVolume", &words).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
+    until("her hold is given back", || {
+        holds(&stage, "prepaid-paula") == (before + 1, free.clone())
+    });
+    until("operators are told", || live(&stage).contains("\"moved\""));
+    let volume = heard.inside()["id"].as_str().unwrap().to_owned();
+    assert_eq!(crate::metered_types::metered(&stage)[&volume], "team");
+    // Nobody's doubt: the owner's own payer from the first.
+    stage.fault("hides-members", 0);
+    let heard = paula.call("createVolume", &words).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
+    until("it is metered", || {
+        let id = heard.inside()["id"].as_str().unwrap().to_owned();
+        crate::metered_types::metered(&stage).contains_key(&id)
+    });
+    assert_eq!(holds(&stage, "prepaid-paula"), (before + 1, free));
+}
+
+fn live(stage: &Stage) -> String {
+    let address = address_of(&stage.text("/operator_page"));
+    let request =
+        format!("GET /live.json HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    exchange(&address, &request).unwrap().body
 }
