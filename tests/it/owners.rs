@@ -575,3 +575,60 @@ async fn an_error_of_the_cloud_is_not_taken_for_a_thing_that_is_not_there() {
     let whose = whose::whose(volume, &params, &hal, &facts, &directory).await;
     assert!(matches!(whose, Err(Refusal::CannotAsk(_))), "{whose:?}");
 }
+
+#[tokio::test]
+async fn a_rule_is_its_addresss_whoever_is_named_and_a_template_is_its_callers() {
+    let firm = Firm::new("rules").await;
+    let department = firm.department.clone();
+    let emils = [("account", "emil"), ("domainid", department.as_str())];
+    let things = firm.things(&emils).await;
+    let dora = firm.keys("dora");
+    let take = [
+        ("command", "associateIpAddress"),
+        ("networkid", things.network.as_str()),
+    ];
+    let address = firm.world.ok(dora, &take).await;
+    firm.world.job(dora, &address["jobid"]).await;
+    let address = text(&address["id"]);
+    let (emil, fay) = (format!("emil@{department}"), format!("fay@{}", firm.domain));
+    let dora_is = format!("dora@{}", firm.domain);
+    let on = ("publicipid", address.as_str());
+    let for_fay = [("account", "fay"), ("domainid", firm.domain.as_str())];
+    let volume = ("volumeid", things.root.as_str());
+    for (command, words, expected) in [
+        ("createLoadBalancerRule", vec![on], &emil),
+        (
+            "createLoadBalancerRule",
+            vec![on, for_fay[0], for_fay[1]],
+            &emil,
+        ),
+        ("createLoadBalancerRule", for_fay.to_vec(), &fay),
+        (
+            "createRemoteAccessVpn",
+            vec![on, for_fay[0], for_fay[1]],
+            &emil,
+        ),
+        ("createTemplate", vec![volume], &dora_is),
+        ("createTemplate", vec![volume, for_fay[0], for_fay[1]], &fay),
+        ("addVpnUser", for_fay.to_vec(), &fay),
+    ] {
+        let mut all = vec![("command", command)];
+        all.extend(words);
+        let whose = firm.whose(dora, &all).await.unwrap();
+        assert_eq!((&printed(&whose), whose.doubt), (expected, None), "{all:?}");
+    }
+    // A rule is seen by the cloud as the gate says.
+    let rule = [
+        ("command", "createPortForwardingRule"),
+        ("ipaddressid", address.as_str()),
+        ("privateport", "22"),
+        ("publicport", "22"),
+        ("protocol", "tcp"),
+        ("virtualmachineid", things.vm.as_str()),
+    ];
+    let whose = firm.whose(dora, &rule).await.unwrap();
+    assert_eq!(printed(&whose), emil);
+    let stranger = firm.whose(firm.keys("hal"), &rule).await.unwrap();
+    assert_eq!(stranger.doubt, Some(whose::Doubt::Stranger));
+    assert_eq!(firm.world.any(firm.keys("hal"), &rule).await.0, 531);
+}
