@@ -50,6 +50,9 @@ pub enum OwnerRule {
     Parent(Parent, String),
     /// The owner parameters, else the owner of `networkid` (`AssociateIPAddrCmd`).
     AddressFor,
+    /// The owner of the thing where this parameter names one, whoever else is named; without it
+    /// the owner parameters (`CreateLoadBalancerRuleCmd.getAccountId`).
+    ParentElse(Parent, String),
     /// The owner parameters, else the owner of the thing that the first of these names.
     ParamsElse(Vec<(Parent, String)>),
     /// From the thing's owner to the one that the owner parameters name.
@@ -394,6 +397,10 @@ fn owner_of(text: &str) -> Option<OwnerRule> {
         "of" => {
             let (parent, param) = parent_of(rest)?;
             OwnerRule::Parent(parent, param)
+        }
+        "of-else-named" => {
+            let (parent, param) = parent_of(rest)?;
+            OwnerRule::ParentElse(parent, param)
         }
         "named-else" => {
             OwnerRule::ParamsElse(rest.split(',').map(parent_of).collect::<Option<_>>()?)

@@ -64,9 +64,9 @@ pub fn needs(command: &Command, params: &ParamMap) -> Vec<Question> {
     let named =
         |thing: Thing, name: &str| params.get(name).map(|id| (thing, id.to_ascii_lowercase()));
     let found = match &command.owner {
-        OwnerRule::Parent(parent, name) | OwnerRule::Moves(parent, name) => {
-            named(Thing::Owned(*parent), name)
-        }
+        OwnerRule::Parent(parent, name)
+        | OwnerRule::ParentElse(parent, name)
+        | OwnerRule::Moves(parent, name) => named(Thing::Owned(*parent), name),
         OwnerRule::AddressFor => named(Thing::Owned(Parent::Network), "networkid")
             .or_else(|| named(Thing::Owned(Parent::Vpc), "vpcid")),
         OwnerRule::ParamsElse(parents) => parents
@@ -96,8 +96,11 @@ pub async fn whose(
             return Err(Refusal::Unpriced(format!("command {}", command.name)));
         }
         OwnerRule::Caller => Named::Nobody,
-        OwnerRule::Params => by_params(params, directory).await?,
         OwnerRule::Parent(..) => of_thing(command, params, facts, &own),
+        OwnerRule::ParentElse(_, name) if params.get(name).is_some() => {
+            of_thing(command, params, facts, &own)
+        }
+        OwnerRule::Params | OwnerRule::ParentElse(..) => by_params(params, directory).await?,
         OwnerRule::AddressFor | OwnerRule::ParamsElse(_) | OwnerRule::Moves(..) => {
             match by_params(params, directory).await? {
                 Named::Nobody => of_thing(command, params, facts, &own),

@@ -482,6 +482,13 @@ impl PlannedText {
     }
 }
 
+/// When an intent's call was sent, billing time.
+#[must_use]
+pub fn sent_of(intent: &Intent) -> Option<Timestamp> {
+    let planned: PlannedText = serde_json::from_str(&intent.planned).ok()?;
+    planned.sent.map(Timestamp::from_micros)
+}
+
 /// An owner as an intent keeps it.
 #[must_use]
 pub fn owner_text(owner: &Owner) -> String {

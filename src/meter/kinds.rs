@@ -167,6 +167,34 @@ pub fn lives(row: &Node) -> bool {
     )
 }
 
+/// A call through the gate whose outcome is not known yet: what it made is its own to meter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// The command, in lower case.
+    pub command: String,
+    /// When it was sent, billing time.
+    pub sent: Timestamp,
+}
+
+/// Whether an open call may have started this. CloudStack prints whole seconds, so what it prints
+/// as made 2 s and more before a call was sent is not the call's.
+#[must_use]
+pub fn is_claimed(started: &Interval, claims: &[Claim]) -> bool {
+    let maker = match started.meter.usage_type {
+        UsageType::LoadBalancerPolicy => Some("createloadbalancerrule"),
+        UsageType::PortForwardingRule => Some("createportforwardingrule"),
+        UsageType::VpnUsers => Some("addvpnuser"),
+        _ => None,
+    };
+    claims
+        .iter()
+        .any(|claim| match (started.start.source, maker) {
+            (BorderSource::Printed, _) => started.start.at >= claim.sent.plus(-2 * SECOND),
+            (_, Some(maker)) => claim.command == maker,
+            (_, None) => true,
+        })
+}
+
 /// What stands around the rows of a kind.
 #[derive(Clone, Debug, Default)]
 pub struct Around {

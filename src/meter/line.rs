@@ -486,3 +486,6 @@ async fn read_back(store: &Store) -> Result<Running, StoreError> {
     running.inventory.take_ended();
     Ok(running)
 }
+
+#[cfg(test)]
+mod tests;

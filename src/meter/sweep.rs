@@ -3,8 +3,9 @@
 //! Calls made behind the gate's back, state changes by hypervisor or guest, and ends whose answer
 //! was lost show only here. What was found this way is marked by the source of its border.
 
+use super::follow::sent_of;
 use super::inventory::Inventory;
-use super::kinds::{self, Around, Kind, nobody};
+use super::kinds::{self, Around, Claim, Kind, nobody};
 use super::line::{Meter, MeterFault};
 use super::observe::{Observed, ObservedCall, meter, observe, owner_named};
 use super::resource::{Attributes, Border, BorderSource, Change, Interval, MeterId};
@@ -33,16 +34,13 @@ pub struct Swept {
 /// Sweeps the inventory.
 #[derive(Debug)]
 pub struct Sweep {
-    /// The live meter.
-    pub meter: Arc<Meter>,
+    meter: Arc<Meter>,
     /// Open intents claim what they are about to start.
-    pub store: Store,
-    /// The reading service account.
-    pub service: Arc<Service>,
-    /// Time.
-    pub clock: Clock,
+    store: Store,
+    service: Arc<Service>,
+    clock: Clock,
     /// Sweeps so far.
-    pub rounds: AtomicU32,
+    rounds: AtomicU32,
 }
 
 /// What the VMs' list is read as.
@@ -51,9 +49,24 @@ const VMS: (&str, &str) = ("listVirtualMachines", "virtualmachine");
 /// Sweeps from one reading of the lists that change seldom to the next.
 const SELDOM_EVERY: u32 = 15;
 
+/// How long a call may claim what it may have made: twice as long as its job may be unknown.
+const CLAIM_MAX: i64 = 3_600 * SECOND;
+
 type Listed = BTreeMap<UsageType, Vec<Node>>;
 
 impl Sweep {
+    /// A sweep into this meter, that reads with this service account.
+    #[must_use]
+    pub const fn new(meter: Arc<Meter>, store: Store, service: Arc<Service>, clock: Clock) -> Self {
+        Self {
+            meter,
+            store,
+            service,
+            clock,
+            rounds: AtomicU32::new(0),
+        }
+    }
+
     /// One sweep.
     ///
     /// # Errors
@@ -61,13 +74,7 @@ impl Sweep {
     pub async fn once(&self) -> Result<Swept, MeterFault> {
         // What starts while the lists are read must not be taken for ended.
         let before: Vec<Interval> = self.meter.running().await;
-        let claimed = self
-            .store
-            .open_intents()
-            .await?
-            .iter()
-            .map(|intent| intent.sent)
-            .min();
+        let claims = self.claims().await?;
         let now = self.clock.billing();
         let mut listed = Listed::new();
         let vms = self.rows(VMS.0, VMS.1, None).await?;
@@ -81,16 +88,15 @@ impl Sweep {
         let mut changes = ended(&before, &listed, now);
         changes.extend(seldom.backups_ended(&before, &listed, now));
         let ends = changes.len();
-        if claimed.is_none() {
-            let known = self.meter.with_inventory(known_vms).await;
-            let vms = listed.get(&UsageType::AllocatedVm);
-            changes.extend(
-                vms.into_iter()
-                    .flatten()
-                    .flat_map(|vm| started(vm, &known, now)),
-            );
-            self.others(&listed, &before, now, &mut changes).await?;
-        }
+        let known = self.meter.with_inventory(known_vms).await;
+        let vms = listed.get(&UsageType::AllocatedVm);
+        let vms = vms.into_iter().flatten();
+        changes.extend(vms.flat_map(|vm| started(vm, &known, now)));
+        self.others(&listed, &before, now, &mut changes).await?;
+        changes.retain(|change| match change {
+            Change::Open(interval) => !kinds::is_claimed(interval, &claims),
+            _ => true,
+        });
         let found = Swept {
             ended: ends,
             started: changes.len().saturating_sub(ends),
@@ -110,6 +116,20 @@ impl Sweep {
                 .await?;
         }
         Ok(found)
+    }
+
+    /// Calls whose outcome is still to come. One that stays open longer is a person's to look at,
+    /// and no reason to leave what runs unmetered.
+    async fn claims(&self) -> Result<Vec<Claim>, MeterFault> {
+        let young = self.clock.wall().plus(-CLAIM_MAX);
+        let open = self.store.open_intents().await?;
+        let young = open.iter().filter(|intent| intent.sent >= young);
+        Ok(young
+            .map(|intent| Claim {
+                command: intent.command.to_ascii_lowercase(),
+                sent: sent_of(intent).unwrap_or(intent.sent),
+            })
+            .collect())
     }
 
     /// What later answers leave out (NICs, a volume's VM, a network's offering) is learnt from the

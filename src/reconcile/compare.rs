@@ -153,8 +153,8 @@ struct Group<'a> {
     records: Vec<&'a UsageRecord>,
 }
 
-/// Compares what lies in `period`, which must consist of whole windows. Records of bytes and
-/// operations are left out. In the order of type, owner and resource.
+/// Compares what lies in `period`, which must consist of whole windows. Bytes and
+/// operations are left out, records and meters. In the order of type, owner and resource.
 #[must_use]
 pub fn compare(
     intervals: &[Interval],
@@ -169,6 +169,7 @@ pub fn compare(
     let windows = windows(&records, period);
     let mut found: Vec<Difference> = pair::groups(intervals, &records, period)
         .iter()
+        .filter(|group| counts_hours(group.usage_type))
         .filter(|group| group.metered() != 0 || !group.records.is_empty())
         .map(|group| judge(group, period, &windows, context))
         .collect();

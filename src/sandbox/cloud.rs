@@ -2,7 +2,7 @@
 
 use super::records::{
     Account, Address, DiskOffering, Domain, Event, Job, KeyPair, Network, Offering, Project,
-    Snapshot, User, Vm, VmSize, Volume,
+    Snapshot, Thing, User, Vm, VmSize, Volume,
 };
 use super::table::{Row, Table};
 use super::usage::event::{UsageEvent, UsageEventKind};
@@ -26,6 +26,8 @@ pub struct Cloud {
     pub addresses: Table<Address>,
     pub snapshots: Table<Snapshot>,
     pub key_pairs: Table<KeyPair>,
+    #[serde(default)]
+    pub things: Table<Thing>,
     pub jobs: Table<Job>,
     pub events: Table<Event>,
     /// What the usage server reads.
@@ -77,6 +79,7 @@ impl Cloud {
         self.addresses.reindex();
         self.snapshots.reindex();
         self.key_pairs.reindex();
+        self.things.reindex();
         self.jobs.reindex();
         self.events.reindex();
         self.count_used();

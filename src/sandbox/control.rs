@@ -15,7 +15,7 @@ use super::finish;
 use serde_json::{Value, json};
 
 /// Names of faults.
-pub const FAULTS: [&str; 9] = [
+pub const FAULTS: [&str; 10] = [
     "job-fails",
     "job-fails-after-vm",
     "answer-lost",
@@ -25,6 +25,7 @@ pub const FAULTS: [&str; 9] = [
     "restart-cancels-jobs",
     "usage-doubled",
     "usage-missing",
+    "hides-members",
 ];
 
 /// Switches a fault on or off; none where there is no fault of that name.

@@ -26,6 +26,23 @@ macro_rules! rows {
 }
 
 rows! {
+    /// A small thing without states: a rule, a VPN user, a VM snapshot, a bucket.
+    Thing {
+        /// As a job's `jobinstancetype` names it.
+        kind: String,
+        /// Name.
+        name: String,
+        /// Whose.
+        account: String,
+        /// The address or VM that it is on; empty where it is on none.
+        on: String,
+        /// When.
+        created: i64,
+        /// What it holds.
+        bytes: i64,
+        /// It is gone.
+        removed: bool,
+    }
     /// A domain.
     Domain {
         /// Name.

@@ -103,4 +103,10 @@ pub enum Work {
     DeleteProject {
         project: String,
     },
+    MakeThing {
+        thing: String,
+    },
+    RemoveThing {
+        thing: String,
+    },
 }

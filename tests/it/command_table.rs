@@ -141,7 +141,9 @@ fn every_parameter_that_a_rule_names_is_one_of_its_command() {
     let (recorded, table) = (catalogue(), table());
     for command in table.iter().filter(|one| one.recorded) {
         let named: Vec<&String> = match &command.owner {
-            OwnerRule::Parent(_, param) | OwnerRule::Moves(_, param) => vec![param],
+            OwnerRule::Parent(_, param)
+            | OwnerRule::ParentElse(_, param)
+            | OwnerRule::Moves(_, param) => vec![param],
             OwnerRule::ParamsElse(parents) => parents.iter().map(|(_, param)| param).collect(),
             _ => Vec::new(),
         };

@@ -45,3 +45,4 @@ mod served;
 mod serving;
 mod tls;
 mod floods;
+mod metered_types;

@@ -138,3 +138,22 @@ fn a_bucket_that_grew_is_metered_at_its_new_size_from_the_sweep_on() {
     };
     assert_eq!((at.at, attributes.size_bytes), (now(), Some(30)));
 }
+
+#[test]
+fn what_an_open_call_may_have_made_is_left_to_it() {
+    let claim = |command: &str, seconds_ago: i64| Claim {
+        command: command.to_owned(),
+        sent: now().plus(-seconds_ago * SECOND),
+    };
+    let volume = of(UsageType::Volume);
+    let made = row("volume", json!({ "created": printed(100) }));
+    let made = started(&volume, &made, &Around::default(), now()).remove(0);
+    assert!(!is_claimed(&made, &[]));
+    assert!(!is_claimed(&made, &[claim("startvirtualmachine", 50)]));
+    assert!(is_claimed(&made, &[claim("deployvirtualmachine", 101)]));
+    let rule = row("loadbalancerrule", json!({}));
+    let balanced = of(UsageType::LoadBalancerPolicy);
+    let rule = started(&balanced, &rule, &Around::default(), now()).remove(0);
+    assert!(!is_claimed(&rule, &[claim("deployvirtualmachine", 5)]));
+    assert!(is_claimed(&rule, &[claim("createloadbalancerrule", 5)]));
+}

@@ -9,6 +9,7 @@ pub mod listing;
 pub mod network;
 pub mod project;
 pub mod resource_limit;
+pub mod thing;
 pub mod usage;
 pub mod user;
 pub mod vm;
@@ -34,6 +35,7 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
         .or_else(|| identity::run(cloud, call, name))
         .or_else(|| user::run(cloud, call, name))
         .or_else(|| project::run(cloud, call, name))
+        .or_else(|| thing::run(cloud, call, name))
         .or_else(|| keypair::run(cloud, call, name))
         .or_else(|| resource_limit::run(cloud, call, name))
         .or_else(|| event::run(cloud, call, name))

@@ -153,9 +153,11 @@ fn list_accounts(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
     if !call.caller.reaches(cloud, &project.account) {
         return Err(not_yours());
     }
+    let hidden = cloud.faults.contains_key("hides-members");
     let rows: Vec<&Account> = project
         .members
         .iter()
+        .filter(|_| !hidden)
         .filter_map(|id| cloud.accounts.find(id))
         .filter(|account| {
             call.text("account")

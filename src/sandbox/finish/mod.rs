@@ -308,6 +308,16 @@ fn work(cloud: &mut Cloud, job: &Job, moment: Moment<'_>) -> Result {
             Ok(json!({ "project": views::account::project(cloud, &row) }))
         }
         Work::DeleteProject { project } => account::delete_project(cloud, project, moment),
+        Work::MakeThing { thing } => {
+            let row = cloud.things.find(thing).cloned().unwrap_or_default();
+            Ok(json!({ views::thing::entity(&row): views::thing::thing(cloud, &row) }))
+        }
+        Work::RemoveThing { thing } => {
+            if let Some(row) = cloud.things.find_mut(thing) {
+                row.removed = true;
+            }
+            Ok(json!({ "success": true }))
+        }
     }
 }
 

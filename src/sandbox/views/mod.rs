@@ -3,6 +3,7 @@
 pub mod account;
 pub mod job;
 pub mod network;
+pub mod thing;
 pub mod vm;
 pub mod volume;
 
