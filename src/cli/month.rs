@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::cover::line::Renewals;
 use crate::policy;
-use crate::process::wiring;
+use crate::process::{front, wiring};
 use crate::reconcile::correct::{Believed, seconds};
 use crate::reconcile::line::Finding;
 use crate::store::Store;
@@ -97,8 +97,12 @@ async fn context(config: &Config, offline: bool) -> anyhow::Result<Context> {
     let store = store.with_context(|| format!("the store in {}", config.store.display()))?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
     let renewals = Renewals::new(store.clone(), rules.clone(), clock.clone());
-    let service = (!offline).then(|| wiring::service(&config, &clock));
-    let service = service.transpose()?.map(Arc::new);
+    let service = if offline {
+        None
+    } else {
+        let servers = Arc::new(front::servers(&config)?);
+        Some(Arc::new(wiring::service(&config, servers, &clock)))
+    };
     Ok(Context {
         store,
         rules,

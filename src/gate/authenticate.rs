@@ -1,4 +1,5 @@
-//! Pure: is this call signed by whom its key names, now?
+//! Pure: is this call signed by whom its key names, now? Whose session a call is in, CloudStack
+//! says (`session.rs`).
 
 use super::parse::Call;
 use super::refusal::Refusal;
@@ -28,23 +29,51 @@ pub struct KeyEntry {
     pub enabled: bool,
 }
 
-/// A caller whose signature agreed. Made by [`caller`] alone.
+/// Who a caller is, however that was proved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Person {
+    /// The user's id; none where a session's account has several.
+    pub user: Option<String>,
+    /// The account.
+    pub account: CsAccountId,
+    /// The account's name.
+    pub account_name: String,
+    /// 0 user, 1 root admin, 2 domain admin.
+    pub account_kind: i64,
+    /// Domain ids from the root down to the account's own.
+    pub domains: Vec<CsDomainId>,
+}
+
+/// A caller whose signature agreed, or whose login session CloudStack vouched for. Made by
+/// [`caller`] and [`of_session`] alone.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    key: KeyEntry,
+    person: Person,
+    key: Option<KeyEntry>,
 }
 
 impl Caller {
-    /// His key and account.
+    /// The key that verified the call; none in a login session, whose calls cannot be signed anew.
     #[must_use]
-    pub const fn key(&self) -> &KeyEntry {
-        &self.key
+    pub const fn key(&self) -> Option<&KeyEntry> {
+        self.key.as_ref()
+    }
+    /// Who he is.
+    #[must_use]
+    pub const fn person(&self) -> &Person {
+        &self.person
     }
     /// His own domain.
     #[must_use]
     pub fn domain(&self) -> Option<&CsDomainId> {
-        self.key.domains.last()
+        self.person.domains.last()
     }
+}
+
+/// The caller of a call in a login session that CloudStack itself said to be this person's.
+#[must_use]
+pub const fn of_session(person: Person) -> Caller {
+    Caller { person, key: None }
 }
 
 /// What stands in for the secret of an unknown key, so that its refusal takes as long.
@@ -59,8 +88,21 @@ pub fn caller(call: &Call, key: Option<&KeyEntry>, now: Timestamp) -> Result<Cal
     let secret = key.map_or(NOBODYS_SECRET, |key| key.secret.expose_secret().as_bytes());
     let agrees = signature::agrees(&call.params, secret);
     match key {
-        Some(key) if agrees && key.enabled && in_time(call, now) => Ok(Caller { key: key.clone() }),
+        Some(key) if agrees && key.enabled && in_time(call, now) => Ok(Caller {
+            person: person(key),
+            key: Some(key.clone()),
+        }),
         _ => Err(Refusal::NotVerified),
+    }
+}
+
+fn person(key: &KeyEntry) -> Person {
+    Person {
+        user: Some(key.user.clone()),
+        account: key.account.clone(),
+        account_name: key.account_name.clone(),
+        account_kind: key.account_kind,
+        domains: key.domains.clone(),
     }
 }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const LOOKUPS_A_SECOND: usize = 50;
 
 /// Commands after which a key, a user or an account may not be what it was.
-const CHANGE_KEYS: [&str; 22] = [
+const CHANGE_KEYS: [&str; 26] = [
     "registerUserKeys",
     "createUser",
     "updateUser",
@@ -46,8 +46,18 @@ const CHANGE_KEYS: [&str; 22] = [
     "createProject",
     "deleteProject",
     "updateProject",
+    "addAccountToProject",
+    "addUserToProject",
+    "deleteAccountFromProject",
+    "deleteUserFromProject",
     "updateConfiguration",
 ];
+
+/// Whether a key, a user or an account may not be what it was after this command.
+#[must_use]
+pub fn changes_people(command: &str) -> bool {
+    CHANGE_KEYS.contains(&command)
+}
 
 /// A key entry as it is sealed.
 #[derive(Serialize, Deserialize)]
@@ -138,7 +148,7 @@ impl Keys {
 
     /// Drops what a command may have changed; every key, because one call can change many.
     pub async fn heed(&self, command: &str) {
-        if !CHANGE_KEYS.contains(&command) {
+        if !changes_people(command) {
             return;
         }
         let known: Vec<Arc<String>> = self.kept.iter().map(|(key, _)| key).collect();

@@ -5,6 +5,7 @@
 //! forwarded from the same parsed map and CloudStack answers.
 
 use super::accept::caps::Caps;
+use super::admit;
 use super::ask::Asker;
 use super::authenticate;
 use super::body::AnswerBody;
@@ -12,12 +13,15 @@ use super::classify::{self, Standing};
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::outcome;
+use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
 use super::raise;
 use super::recall;
 use super::refusal::Refusal;
 use super::resend::{Delivery, Resends, Turn};
 use super::respond;
+use super::session::{self, Sessions};
+use super::session_key;
 use super::wire::Answer;
 use crate::clock::Clock;
 use crate::cloudstack::command::{Class, Command, CommandTable};
@@ -29,9 +33,10 @@ use crate::meter::resource::Owner;
 use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::{CallId, JobId, PayerId};
+use crate::terms::money::Micros;
 use crate::upstream::Sent;
 use crate::upstream::directory::Directory;
-use crate::upstream::exchange::Connections;
+use crate::upstream::servers::Fleet;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
@@ -54,6 +59,8 @@ pub struct Gate {
     pub table: Arc<CommandTable>,
     /// Customers' keys.
     pub keys: Keys,
+    /// Customers' login sessions.
+    pub sessions: Sessions,
     /// Who is who.
     pub directory: Arc<Directory>,
     /// What CloudStack says of things.
@@ -66,10 +73,10 @@ pub struct Gate {
     pub followed: mpsc::Sender<Followed>,
     /// Judged calls, for operators.
     pub audit: mpsc::Sender<AuditRow>,
+    /// Which paths beside the API are served.
+    pub pages: Pages,
     /// Raising requests whose answer may not have arrived.
     pub resends: Arc<Resends>,
-    /// The Host header that CloudStack gets.
-    pub host: String,
 }
 
 /// One core: the shared gate and its own connections.
@@ -78,7 +85,7 @@ pub struct Core {
     /// What every core shares.
     pub gate: Arc<Gate>,
     /// Connections of this core.
-    pub connections: Arc<Connections>,
+    pub fleet: Fleet,
     /// What is open and under way on all cores.
     pub caps: Arc<Caps>,
 }
@@ -101,19 +108,39 @@ pub async fn line(
     let call = match read(&head, &body) {
         Ok(Routed::Api(call)) => call,
         Ok(Routed::Elsewhere(path)) => {
-            return refuse(core, None, &Refusal::NotServed(path), Format::Json).response();
+            let cookies = || parse::session_cookies(&headers(&head));
+            let served = pages::serve(core, &head, &body, path, peer, cookies).await;
+            return served
+                .unwrap_or_else(|refusal| refuse(core, None, &refusal, Format::Json).response());
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
+    session::find_server(core, &call, peer).await;
     let (class, command) = match classify::standing(&core.gate.table, &call.params) {
         Ok(Standing::Known(class, command)) => (class, command),
-        Ok(Standing::Forwarded) => return stream(core, &call, peer).await,
+        Ok(Standing::Forwarded) => {
+            return match admit::open(core, &call, (Class::Read, call.command()), peer).await {
+                Ok(()) => stream(core, &call, peer).await,
+                Err(refusal) => refuse(core, Some(&call), &refusal, call.format).response(),
+            };
+        }
         Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
     };
+    if class != Class::Raises
+        && let Err(refusal) = admit::open(core, &call, (class, &command.name), peer).await
+    {
+        return refuse(core, Some(&call), &refusal, call.format).response();
+    }
     match class {
         Class::Read => stream(core, &call, peer).await,
-        Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),
-        Class::Raises => raised(core, call, command, peer, slot).await.response(),
+        Class::Lowers | Class::Neutral => {
+            let answer = pass(core, &call, &command, peer, "cannot raise cost");
+            answer.await.response()
+        }
+        Class::Raises => {
+            let command = command.into_owned();
+            raised(core, call, command, peer, slot).await.response()
+        }
     }
 }
 
@@ -127,11 +154,24 @@ async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<Ans
     }
 }
 
-/// A call that cannot raise cost: forwarded, and followed where it starts a job, because what it
-/// ends stops costing.
-async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr) -> Answer {
+/// A call without a hold, because it cannot raise cost or is only observed: forwarded, and
+/// followed where it starts a job, because what it ends stops costing.
+pub(super) async fn pass(
+    core: &Arc<Core>,
+    call: &Call,
+    command: &Command,
+    peer: SocketAddr,
+    why: &str,
+) -> Answer {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
+    let turn = match command.session {
+        true => gate.sessions.change(call).await,
+        false => Ok(None),
+    };
+    let Ok(_turn) = turn else {
+        return refuse(core, Some(call), &Refusal::Busy, call.format);
+    };
     let (sent, sent_wall) = (gate.clock.billing(), gate.clock.wall());
     let answer = match forward::whole(&way(core, peer), call, &call.params).await {
         Ok(answer) => answer,
@@ -141,6 +181,7 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         }
     };
     gate.keys.heed(&command.name).await;
+    gate.sessions.heed(&command.name);
     if answer.status != 200 {
         return answer;
     }
@@ -161,15 +202,9 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         hold: None,
         one_offs: Vec::new(),
         intent: false,
+        in_doubt: None,
     };
-    note(
-        gate,
-        id,
-        &command.name,
-        None,
-        "forward",
-        "cannot raise cost",
-    );
+    note(gate, id, &command.name, None, "forward", why);
     if followed.job.is_some() {
         // A full queue only delays: the sweep finds what the call ended.
         let _ = gate.followed.try_send(followed);
@@ -228,11 +263,7 @@ fn keep(slot: &Slot, delivery: Delivery) {
 }
 
 fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
-    let headers: Vec<(String, Vec<u8>)> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
+    let headers = headers(head);
     let target = head.uri.to_string();
     parse::request(&RawRequest {
         method: head.method.as_str(),
@@ -240,6 +271,13 @@ fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
         headers: &headers,
         body,
     })
+}
+
+fn headers(head: &Parts) -> Vec<(String, Vec<u8>)> {
+    let headers = head.headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 /// The form of a refusal for a request that could not be read: as CloudStack would find it.
@@ -251,13 +289,17 @@ fn asked_format(head: &Parts, body: &Bytes) -> Format {
 
 /// What makes two requests one: every name and value, key and signature included.
 pub(super) fn fingerprint(call: &Call) -> [u8; 32] {
-    Sha256::digest(call.params.to_wire().as_bytes()).into()
+    let mut hash = Sha256::new_with_prefix(call.params.to_wire().as_bytes());
+    // Equal calls of two sessions are two calls.
+    if let Some(cookies) = &call.cookies {
+        hash.update(session_key::id(cookies));
+    }
+    hash.finalize().into()
 }
 
 pub(super) fn way<'a>(core: &'a Core, peer: SocketAddr) -> Way<'a> {
     Way {
-        connections: &core.connections,
-        host: &core.gate.host,
+        fleet: &core.fleet,
         client: peer.ip(),
     }
 }
@@ -277,6 +319,7 @@ async fn presumed_owner(gate: &Gate, call: &Call) -> Owner {
         let now = gate.clock.wall();
         authenticate::caller(call, Some(&entry), now).ok()
     });
+    let caller = caller.or_else(|| gate.sessions.known(call));
     let owner = caller.and_then(|caller| super::whose::own(&caller).ok());
     owner.unwrap_or_else(|| Owner {
         account: None,
@@ -321,6 +364,20 @@ pub(super) fn note(
     verdict: &str,
     reason: &str,
 ) {
+    judged_row(gate, call, command, payer, (verdict, reason), None);
+}
+
+/// As [`note`], with the price by the hour where it is known.
+pub(super) fn judged_row(
+    gate: &Gate,
+    call: CallId,
+    command: &str,
+    payer: Option<&PayerId>,
+    (verdict, reason): (&str, &str),
+    per_hour: Option<Micros>,
+) {
+    let rules = gate.rules.load();
+    let customer = payer.and_then(|payer| rules.customers.get(payer));
     let row = AuditRow {
         at: gate.clock.wall(),
         call,
@@ -328,6 +385,7 @@ pub(super) fn note(
         payer: payer.cloned(),
         verdict: verdict.to_owned(),
         reason: reason.to_owned(),
+        price: per_hour.zip(customer.map(|customer| customer.currency)),
     };
     let _ = gate.audit.try_send(row);
 }

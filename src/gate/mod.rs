@@ -4,6 +4,8 @@
 
 pub mod parse;
 pub mod authenticate;
+pub mod session_key;
+pub mod session;
 pub mod refusal;
 pub mod respond;
 pub mod classify;
@@ -12,12 +14,19 @@ pub mod plan;
 pub mod keys;
 pub mod ask;
 pub mod whose;
+pub mod page_path;
+pub mod pages;
+pub mod dearest;
+pub mod told;
+mod doubt;
 pub mod body;
 pub mod wire;
 pub mod resend;
 pub mod forward;
 pub mod reserve;
 pub mod line;
+mod admit;
+mod observe;
 mod outcome;
 mod promise;
 mod raise;

@@ -12,6 +12,7 @@ use crate::meter::follow::Followed;
 use crate::meter::line::Settlement;
 use crate::meter::observe::ObservedCall;
 use crate::store::{IntentChange, IntentStatus, Work};
+use crate::terms::ids::{JobId, PayerId};
 
 /// What an answer says of the hold. The answer itself goes to the client as it is.
 pub(super) async fn answered(
@@ -25,8 +26,10 @@ pub(super) async fn answered(
         gate.keys
             .drop_key(call.params.get("apikey").unwrap_or_default())
             .await;
+        gate.sessions.forget(call);
     }
     gate.keys.heed(&command.name).await;
+    gate.sessions.heed(&command.name);
     let read = envelope::read(answer.status, &answer.body, call.format).ok();
     let error = read.as_ref().and_then(|read| read.error.clone());
     match (read, error) {
@@ -38,6 +41,7 @@ pub(super) async fn answered(
             if command.kind == Kind::Sync {
                 settle_sync(gate, call, command, judged, node).await;
             } else {
+                keep_job(gate, judged, node.as_ref()).await;
                 follow(gate, call, command, judged, node).await;
             }
         }
@@ -84,6 +88,34 @@ pub(super) async fn give_back(gate: &Gate, judged: &Judged, _why: Outcome) {
     }
 }
 
+/// A call that could not carry a job id of ours, as in a login session: CloudStack's own is
+/// durable before its answer goes out.
+async fn keep_job(gate: &Gate, judged: &Judged, node: Option<&crate::cloudstack::tree::Node>) {
+    let Some(job) = node.and_then(|node| node.text_of("jobid")) else {
+        return;
+    };
+    if judged.job.is_some() {
+        return;
+    }
+    let update = IntentChange::Update {
+        call: judged.id,
+        status: IntentStatus::Answered,
+        job: Some(JobId::from(job)),
+        resource: None,
+        answered: Some(gate.clock.wall()),
+        updated: gate.clock.wall(),
+        note: None,
+    };
+    let work = Work {
+        intents: vec![update],
+        ..Work::default()
+    };
+    if let Err(fault) = gate.store.submit(work).await {
+        // The follower has the job all the same; only this process's death would lose it.
+        tracing::error!(verb = "follow", call = %judged.id, %fault, "a job could not be kept");
+    }
+}
+
 pub(super) async fn follow(
     gate: &Gate,
     call: &Call,
@@ -97,6 +129,14 @@ pub(super) async fn follow(
     }
 }
 
+/// The payer whom the call is held against, where that need not be the owner's.
+fn in_doubt(judged: &Judged) -> Option<PayerId> {
+    judged
+        .payer
+        .clone()
+        .filter(|_| judged.whose.doubt.is_some())
+}
+
 fn followed(
     gate: &Gate,
     call: &Call,
@@ -104,6 +144,8 @@ fn followed(
     judged: &Judged,
     answer: Option<crate::cloudstack::tree::Node>,
 ) -> Followed {
+    let told = answer.as_ref().and_then(|node| node.text_of("jobid"));
+    let told = told.map(JobId::from);
     Followed {
         call: judged.id,
         command: command.name.clone(),
@@ -113,7 +155,7 @@ fn followed(
         sent_wall: judged.sent_wall,
         answered: gate.clock.billing(),
         answer,
-        job: judged.job.clone(),
+        job: judged.job.clone().or(told),
         hold: judged.hold,
         one_offs: judged
             .priced
@@ -121,6 +163,7 @@ fn followed(
             .map(|p| p.one_offs.clone())
             .unwrap_or_default(),
         intent: true,
+        in_doubt: in_doubt(judged),
     }
 }
 
@@ -151,6 +194,7 @@ async fn settle_sync(
         command: settle,
         intents: vec![update],
         hold: judged.hold,
+        in_doubt: followed.in_doubt.clone(),
     };
     if let Err(fault) = record(gate, &followed, settlement).await {
         tracing::error!(verb = "settle", call = %judged.id, %fault, "not settled; hold stays");

@@ -32,8 +32,10 @@ pub enum Method {
 pub struct SessionCookies {
     /// `JSESSIONID`.
     pub session: String,
-    /// `sessionkey`.
+    /// The first `sessionkey`: the one that CloudStack reads (`HttpUtils.findCookie`).
     pub key: Option<String>,
+    /// Another `sessionkey` beside it has another value; no raising call passes so.
+    pub keys_differ: bool,
 }
 
 /// One call of the API.
@@ -207,8 +209,12 @@ fn check_form_type(raw: &RawRequest<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// C6: one session cookie and one key, or several keys of one value.
-fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCookies>, Refusal> {
+/// C6: one session cookie. The web interface may send two keys of different scopes, after a SAML
+/// login for instance; CloudStack reads the first.
+///
+/// # Errors
+/// [`Refusal::Cookies`] for two sessions, or a value that is none of a session's.
+pub fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCookies>, Refusal> {
     let mut sessions = Vec::new();
     let mut keys = Vec::new();
     for value in header(headers, "cookie") {
@@ -223,17 +229,17 @@ fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCookie
             }
         }
     }
-    keys.dedup();
     let is_token = |text: &String| {
         text.bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"._-=+/".contains(&b))
     };
-    if sessions.len() > 1 || keys.len() > 1 || !sessions.iter().chain(&keys).all(is_token) {
+    if sessions.len() > 1 || !sessions.iter().chain(&keys).all(is_token) {
         return Err(Refusal::Cookies);
     }
     Ok(sessions.pop().map(|session| SessionCookies {
         session,
-        key: keys.pop(),
+        keys_differ: keys.iter().any(|key| Some(key) != keys.first()),
+        key: keys.first().cloned(),
     }))
 }
 

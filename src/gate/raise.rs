@@ -1,8 +1,11 @@
 //! Edge: a call that can raise cost: who pays, how much, the hold, the one send, the outcome.
 
+use super::admit;
 use super::authenticate::{self, Caller};
+use super::doubt;
 use super::forward;
-use super::line::{Core, Gate, lost, note, way};
+use super::line::{Core, Gate, judged_row, lost, way};
+use super::observe::{self, Known};
 use super::outcome::{answered, follow, give_back};
 use super::parse::Call;
 use super::plan::{self, Plan};
@@ -10,22 +13,27 @@ use super::promise::{promise, with_our_job};
 use super::refusal::Refusal;
 use super::reserve::{self, Priced};
 use super::whose::{self, Whose};
-use super::{typed, wire::Answer};
+use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
+use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
+use crate::meter::resource::Owner;
 use crate::rate::RateError;
 use crate::store::StoreError;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
 use crate::terms::time::Timestamp;
 use crate::upstream::Sent;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A call that was verified, typed, owned and priced.
 pub(super) struct Judged {
     pub(super) id: CallId,
     pub(super) payer: Option<PayerId>,
     pub(super) whose: Whose,
+    /// The caller's own account.
+    pub(super) own: Owner,
     pub(super) priced: Option<Priced>,
     pub(super) hold: Option<HoldId>,
     pub(super) job: Option<JobId>,
@@ -35,44 +43,33 @@ pub(super) struct Judged {
 
 /// Judges a raising call, promises its price, forwards it once and looks at the outcome.
 pub(super) async fn raise(
-    core: &Core,
+    core: &Arc<Core>,
     mut call: Call,
     command: &Command,
     peer: SocketAddr,
 ) -> Result<Answer, Refusal> {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
-    let judged = judge(gate, &mut call, command, id).await;
-    let (caller, mut judged) = judged.inspect_err(|refusal| {
-        let reason = format!("{}: {}", refusal.rule(), refusal.text());
-        note(gate, id, &command.name, None, "refuse", &reason);
-    })?;
-    let map = with_our_job(gate, &call, command, &caller, &mut judged);
-    promise(gate, &call, command, &mut judged)
-        .await
-        .inspect_err(|refusal| {
-            let reason = format!("{}: {}", refusal.rule(), refusal.text());
-            note(
-                gate,
-                id,
-                &command.name,
-                judged.payer.as_ref(),
-                "refuse",
-                &reason,
-            );
-        })?;
-    let price = judged
-        .priced
-        .as_ref()
-        .map(|p| p.per_hour.to_string())
-        .unwrap_or_default();
-    note(
+    let _turn = gate.sessions.enter(&call).await;
+    let mut known = Known::default();
+    let promised = promised(core, (&mut call, command), id, peer, &mut known).await;
+    let (judged, map) = match promised {
+        Ok(promised) => promised,
+        Err(refusal) => {
+            let why = (refusal, known);
+            return observe::refused(core, (&call, command), peer, id, why).await;
+        }
+    };
+    let price = known.per_hour.map(|price| price.to_string());
+    let reason = format!("{} an hour", price.unwrap_or_default());
+    let said = ("forward", reason.as_str());
+    judged_row(
         gate,
         id,
         &command.name,
-        judged.payer.as_ref(),
-        "forward",
-        &format!("{price} an hour"),
+        known.payer.as_ref(),
+        said,
+        known.per_hour,
     );
     let outcome = forward::whole(&way(core, peer), &call, &map).await;
     match outcome {
@@ -91,53 +88,87 @@ pub(super) async fn raise(
     }
 }
 
-/// Verifies, types, finds the owner and the payer, and prices.
-async fn judge(
-    gate: &Gate,
-    call: &mut Call,
-    command: &Command,
+/// Verified, admitted, judged and promised: what is sent then, and what is known of it.
+async fn promised(
+    core: &Core,
+    (call, command): (&mut Call, &Command),
     id: CallId,
-) -> Result<(Caller, Judged), Refusal> {
-    let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
-    let name = call.params.get("apikey").unwrap_or_default().to_owned();
+    peer: SocketAddr,
+    known: &mut Known,
+) -> Result<(Judged, ParamMap), Refusal> {
+    let gate = &core.gate;
+    let caller = verified(core, call, peer).await?;
+    known.caller(&caller);
+    admit::raising(gate, id, call, &command.name, &caller, peer)?;
+    let (caller, mut judged) = judge(gate, caller, call, command, id, known).await?;
+    let map = with_our_job(gate, call, command, &caller, &mut judged);
+    promise(gate, call, command, &mut judged).await?;
+    Ok((judged, map))
+}
+
+/// The caller: by his key, or by his login session.
+pub(super) async fn verified(
+    core: &Core,
+    call: &Call,
+    peer: SocketAddr,
+) -> Result<Caller, Refusal> {
+    let gate = &core.gate;
+    if !call.signed() && call.cookies.is_some() {
+        return session::caller(core, call, peer).await;
+    }
+    let name = call.params.get("apikey").unwrap_or_default();
     let key = if name.is_empty() {
         None
     } else {
-        gate.keys.entry(&name).await.map_err(cannot)?
+        let entry = gate.keys.entry(name).await;
+        entry.map_err(|fault| Refusal::CannotAsk(fault.what))?
     };
-    let caller = authenticate::caller(call, key.as_deref(), gate.clock.wall())?;
+    authenticate::caller(call, key.as_deref(), gate.clock.wall())
+}
+
+/// Types, finds the owner and the payer, and prices.
+async fn judge(
+    gate: &Gate,
+    caller: Caller,
+    call: &mut Call,
+    command: &Command,
+    id: CallId,
+    known: &mut Known,
+) -> Result<(Caller, Judged), Refusal> {
+    let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
     if command.price == PriceRule::Missing {
-        return unpriced(gate, call, command, caller, id).await;
+        return unpriced(gate, call, command, caller, id, known).await;
     }
     typed::parameters(&command.name, &gate.table, &mut call.params)?;
     let asked = gate.asker.for_call(command, &call.params);
     let facts = asked.await.map_err(cannot)?;
     let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
+    let own = whose::own(&caller)?;
     let now = gate.clock.billing();
-    let payer = match whose.may_act {
-        true => gate
-            .meter
-            .payer_of(&whose.owner, now)
-            .await
-            .map_err(cannot)?,
-        false => gate
-            .meter
-            .payer_of(&whose::own(&caller)?, now)
-            .await
-            .map_err(cannot)?,
-    };
+    let charged = whose.held_against(&own);
+    known.charged = Some(charged.domain.clone());
+    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
+    known.payer.clone_from(&payer);
     let payer = payer.ok_or(Refusal::NobodyPays)?;
-    let plan = plan::plan(command.price, &command.name, &call.params, &facts)?;
+    let plan = match whose.doubt {
+        None => plan::plan(command.price, &command.name, &call.params, &facts)?,
+        Some(_) => {
+            let known = (facts, &whose);
+            doubt::plan(gate, &payer, command, &call.params, known, now).await?
+        }
+    };
     let priced = match &plan {
         Some(plan) => Some(price(gate, &payer, plan, now).await?),
         None => None,
     };
+    known.per_hour = priced.as_ref().map(|priced| priced.per_hour);
     refuse_unpriced(gate, &payer, command, priced.as_ref()).await?;
     let sent_wall = gate.clock.wall();
     let judged = Judged {
         id,
         payer: Some(payer),
         whose,
+        own,
         priced,
         hold: None,
         job: None,
@@ -154,12 +185,15 @@ async fn unpriced(
     command: &Command,
     caller: Caller,
     id: CallId,
+    known: &mut Known,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
+    let own = whose::own(&caller)?;
     let whose = match command.owner {
         OwnerRule::None | OwnerRule::Unclear => Whose {
-            owner: whose::own(&caller)?,
-            may_act: true,
+            owner: own.clone(),
+            doubt: None,
+            foreign: Vec::new(),
         },
         _ => {
             let questions = whose::needs(command, &call.params);
@@ -167,12 +201,11 @@ async fn unpriced(
             whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?
         }
     };
-    let payer_is = match whose.may_act {
-        true => whose.owner.clone(),
-        false => whose::own(&caller)?,
-    };
     let now = gate.clock.billing();
-    let payer = gate.meter.payer_of(&payer_is, now).await.map_err(cannot)?;
+    let charged = whose.held_against(&own);
+    known.charged = Some(charged.domain.clone());
+    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
+    known.payer.clone_from(&payer);
     let payer = payer.ok_or(Refusal::NobodyPays)?;
     let state = state_of(gate, &payer).await?;
     if state.mode == BillingMode::Prepaid {
@@ -182,6 +215,7 @@ async fn unpriced(
         id,
         payer: Some(payer),
         whose,
+        own,
         priced: None,
         hold: None,
         job: None,

@@ -47,8 +47,17 @@ pub enum Refusal {
     UnknownCommand(String),
     /// Key unknown, signature wrong, expired, user or account off: CloudStack tells none apart.
     NotVerified,
+    /// CloudStack's own answer to whether the session is alive.
+    Told(ApiError),
     /// Who the caller or the owner is could not be found out.
     CannotAsk(String),
+    /// An access rule of the provider says no.
+    Access {
+        /// The rule's id.
+        rule: String,
+        /// As the provider wrote it.
+        reason: String,
+    },
     /// C7, C8: a parameter of a priced call that CloudStack could read in another way.
     Parameter {
         /// Which.
@@ -91,8 +100,9 @@ impl Refusal {
             Self::Params(_) => "C3",
             Self::Cookies => "C6",
             Self::UnknownCommand(_) => "C8",
-            Self::NotVerified => "C10",
+            Self::NotVerified | Self::Told(_) => "C10",
             Self::CannotAsk(_) => "key.cannot-ask",
+            Self::Access { .. } => "access",
             Self::Parameter { .. } => "C7",
             Self::OwnerUnclear(_) => "owner.unclear",
             Self::NobodyPays => "owner.nobody-pays",
@@ -117,9 +127,10 @@ impl Refusal {
             Self::BodyTooLong => (413, Some(9999)),
             Self::NotServed(_) => (404, Some(9999)),
             Self::Cookies | Self::NotVerified => (401, None),
+            Self::Told(error) => (error.code, error.cs_code),
             Self::Params(_) | Self::Parameter { .. } | Self::OwnerUnclear(_) => (431, Some(9999)),
             Self::UnknownCommand(_) => (432, Some(9999)),
-            Self::NobodyPays => (531, Some(4365)),
+            Self::Access { .. } | Self::NobodyPays => (531, Some(4365)),
             Self::Unpriced(_) => (535, Some(4370)),
             Self::NotEnough(_) => (535, Some(4370)),
             Self::CannotAsk(_) | Self::StoreAway(_) | Self::Busy | Self::UpstreamAway => {
@@ -154,6 +165,7 @@ impl Refusal {
             Self::Cookies | Self::NotVerified => {
                 "unable to verify user credentials and/or request signature".to_owned()
             }
+            Self::Told(error) => error.text.clone(),
             Self::NotServed(path) => format!("`{path}` is not served here"),
             Self::UnknownCommand(name) => format!(
                 "command `{name}` is not known to the gate; the provider can give it a class"
@@ -161,6 +173,7 @@ impl Refusal {
             Self::CannotAsk(what) => {
                 format!("the cloud could not be asked who this is ({what}); try again")
             }
+            Self::Access { rule, reason } => format!("{reason} (rule {rule})"),
             Self::Parameter { name, what } => format!("parameter `{name}`: {what}"),
             Self::OwnerUnclear(what) => format!("it is not clear who would own this: {what}"),
             Self::NobodyPays => "nobody pays for this account; ask your provider".to_owned(),

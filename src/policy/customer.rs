@@ -1,5 +1,7 @@
 //! Pure: who sells, who pays, and which CloudStack subject belongs to whom.
 
+use crate::policy::access::AccessRules;
+use crate::policy::mode::Modes;
 use crate::policy::prepaid::PrepaidProfile;
 use crate::policy::tariff::PriceBook;
 use crate::terms::ids::{PayerId, SellerId};
@@ -193,6 +195,10 @@ pub struct RuleSet {
     pub prepaid: BTreeMap<String, PrepaidProfile>,
     /// Who pays for the rest.
     pub rest: ForTheRest,
+    /// Who may call what.
+    pub access: AccessRules,
+    /// Where refusals are only noted.
+    pub modes: Modes,
     /// SHA-256 over the files it was read from: events name the rules that decided them.
     pub hash: [u8; 32],
 }

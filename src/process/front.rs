@@ -1,4 +1,4 @@
-//! Edge: what connections come in by, and go out by, made from the configuration.
+//! Edge: what connections come in by, and which servers they go on to, made from the configuration.
 
 use super::certificates::LastReading;
 use crate::clock::Clock;
@@ -7,19 +7,18 @@ use crate::gate::accept::Entrance;
 use crate::gate::accept::caps::{Bounds, Caps};
 use crate::gate::accept::client::Proxies;
 use crate::gate::accept::tls::{Files, Tls};
+use crate::upstream::servers::Servers;
 use crate::upstream::tls::UpstreamTls;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Certificates, bounds and proxies of the gate, and TLS to the management server.
+/// Certificates, bounds and proxies of the gate.
 #[derive(Debug)]
 pub struct Front {
     /// What customers' connections come in by.
     pub entrance: Arc<Entrance>,
     /// How the last reading of certificates went.
     pub certificates: LastReading,
-    /// How the management server is spoken to over TLS.
-    pub upstream_tls: Option<UpstreamTls>,
 }
 
 impl Front {
@@ -31,7 +30,6 @@ impl Front {
         Ok(Self {
             entrance: Arc::new(entrance(config, clock)?),
             certificates: LastReading::default(),
-            upstream_tls: upstream_tls(config)?,
         })
     }
 }
@@ -59,12 +57,16 @@ fn entrance(config: &Config, clock: &Clock) -> anyhow::Result<Entrance> {
     })
 }
 
-/// TLS to the management server, where it is spoken to over TLS.
+/// The management servers, spoken to over TLS where the configuration names an authority.
 ///
 /// # Errors
 /// Where the file of authorities cannot be used.
-pub fn upstream_tls(config: &Config) -> anyhow::Result<Option<UpstreamTls>> {
-    let upstream = &config.upstream;
-    let open = |ca_file: &PathBuf| UpstreamTls::open(ca_file, &upstream.server);
-    Ok(upstream.ca_file.as_ref().map(open).transpose()?)
+pub fn servers(config: &Config) -> anyhow::Result<Servers> {
+    let mut servers = Vec::new();
+    for (address, host) in config.upstream.servers() {
+        let ca_file = config.upstream.ca_file.as_ref();
+        let tls = ca_file.map(|file| UpstreamTls::open(file, &address));
+        servers.push((address, host, tls.transpose()?));
+    }
+    Ok(Servers::of(servers))
 }

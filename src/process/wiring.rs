@@ -2,14 +2,15 @@
 
 use super::front::{self, Front};
 use crate::clock::Clock;
-use crate::cloudstack::command::CommandTable;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
 use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
+use crate::gate::pages::Pages;
 use crate::gate::resend::Resends;
+use crate::gate::session::Sessions;
 use crate::meter::follow::{Followed, Follower};
 use crate::meter::line::Meter;
 use crate::meter::sweep::Sweep;
@@ -18,11 +19,13 @@ use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
+use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
 use anyhow::bail;
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 
 /// Payers, calls and notes that wait for their task.
@@ -39,6 +42,8 @@ pub struct Product {
     pub store: Store,
     /// The rules in force.
     pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The management servers.
+    pub servers: Arc<Servers>,
     /// The reading service account.
     pub service: Arc<Service>,
     /// Who is who.
@@ -53,10 +58,12 @@ pub struct Product {
     pub sweep: Arc<Sweep>,
     /// The gate.
     pub gate: Arc<Gate>,
-    /// What connections come in by, and go out by.
+    /// What connections come in by.
     pub front: Front,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,
+    /// What became of changed policies.
+    pub reloads: super::reload::Reloads,
 }
 
 /// The receiving ends of the product's queues.
@@ -103,6 +110,7 @@ pub fn as_error(faults: &[Fault]) -> anyhow::Error {
 pub fn check(config: &Config) -> anyhow::Result<()> {
     rules(config).map_err(|faults| as_error(&faults))?;
     Front::open(config, &clock(config)?)?;
+    front::servers(config)?;
     Ok(())
 }
 
@@ -117,7 +125,8 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    let service = Arc::new(service(&config, &clock)?);
+    let servers = Arc::new(front::servers(&config)?);
+    let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
     let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
     let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
@@ -138,6 +147,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         store: store.clone(),
         service: service.clone(),
         clock: clock.clone(),
+        rounds: AtomicU32::new(0),
     };
     let keys = Keys::new(
         service.clone(),
@@ -150,16 +160,20 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         clock: clock.clone(),
         store: store.clone(),
         rules: rules.clone(),
-        table: Arc::new(CommandTable::new(&config.commands.classes)?),
+        table: Arc::new(super::commands::table(&config)?),
         keys,
+        sessions: Sessions::default(),
         directory: directory.clone(),
         asker: Asker::new(service.clone()),
         renewals: renewals.clone(),
         meter: meter.clone(),
         followed,
         audit,
+        pages: Pages {
+            files: config.ui.enabled,
+            console: config.ui.console,
+        },
         resends: Arc::new(Resends::new(clock.clone())),
-        host: config.upstream.host.clone(),
     };
     let product = Product {
         front: Front::open(&config, &clock)?,
@@ -167,6 +181,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         clock,
         store,
         rules,
+        servers,
         service,
         directory,
         renewals,
@@ -175,6 +190,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
         months: super::months::LastMonth::default(),
+        reloads: super::reload::Reloads::default(),
     };
     let queues = Queues {
         wake: wake_end,
@@ -196,24 +212,19 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
 }
 
 /// The reading service account.
-///
-/// # Errors
-/// As [`front::upstream_tls`].
-pub fn service(config: &Config, clock: &Clock) -> anyhow::Result<Service> {
+#[must_use]
+pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service {
     let upstream = &config.upstream;
-    let tls = front::upstream_tls(config)?;
-    let service = Service::new(
-        upstream.server.clone(),
-        upstream.host.clone(),
+    Service::of(
+        servers,
         upstream.reader_key.clone(),
         upstream.reader_secret.clone(),
         clock.clone(),
-    );
-    Ok(service.over(tls))
+    )
 }
 
 /// What the reading role must be able to call.
-const READS: [&str; 12] = [
+const READS: [&str; 26] = [
     "listUsers",
     "listAccounts",
     "listDomains",
@@ -226,6 +237,20 @@ const READS: [&str; 12] = [
     "listNetworks",
     "listPublicIpAddresses",
     "listUsageTypes",
+    "listDiskOfferings",
+    "listNetworkOfferings",
+    "listProjectAccounts",
+    "listTemplates",
+    "listIsos",
+    "listVPCs",
+    "listSnapshots",
+    "listVMSnapshot",
+    "listBackups",
+    "listLoadBalancerRules",
+    "listPortForwardingRules",
+    "listVpnUsers",
+    "listBuckets",
+    "listUsageRecords",
 ];
 
 /// Calls each command of the reading role once and prints what it may not.
@@ -237,7 +262,8 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let service = service(config, &Clock::system())?;
+        let servers = Arc::new(front::servers(config)?);
+        let service = service(config, servers, &Clock::system());
         let mut refused = Vec::new();
         for command in READS {
             let page = [("page", "1"), ("pagesize", "1")];

@@ -20,6 +20,10 @@ pub const LEDGER_QUEUE_MAX: usize = 4_096;
 pub const KEYS_CACHED_MAX: u64 = 10_000;
 /// Seconds an API key's answer may be used before CloudStack is asked again.
 pub const KEY_SECONDS_MAX: u64 = 30;
+/// Login sessions kept in memory.
+pub const SESSIONS_CACHED_MAX: u64 = 100_000;
+/// Seconds a session's owner may be used before CloudStack is asked again.
+pub const SESSION_SECONDS_MAX: u64 = 300;
 /// Rows of one page that we ask CloudStack for (its default ceiling).
 pub const PAGE_ROWS: usize = 500;
 /// Pages of one list that we read before saying that something is wrong.

@@ -25,5 +25,6 @@ pub struct UpstreamError {
     pub sent: Sent,
 }
 pub mod directory;
+pub mod servers;
 pub mod service;
 pub mod tls;
