@@ -1,11 +1,11 @@
 //! Edge: roles, wiring, signals, drain: the only place that knows all the others.
 
-pub mod commands;
 pub mod certificates;
 mod figures;
 pub mod front;
 pub mod handover;
 pub mod hardening;
+pub mod commands;
 pub mod months;
 pub mod page;
 pub mod payers;

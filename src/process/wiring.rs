@@ -58,7 +58,7 @@ pub struct Product {
     pub sweep: Arc<Sweep>,
     /// The gate.
     pub gate: Arc<Gate>,
-    /// What connections come in by, and go out by.
+    /// What connections come in by.
     pub front: Front,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,

@@ -28,6 +28,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(3_600);
 /// Idle connections kept per list.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
+/// What of an answer is held for a client that reads slowly.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
 /// A list of idle connections to one management server.
 #[derive(Debug)]
 pub struct Connections {
@@ -177,6 +180,7 @@ where
 {
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
+        .max_buf_size(READ_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(std::io::Error::other)?;

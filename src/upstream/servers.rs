@@ -49,7 +49,17 @@ impl Servers {
     /// Servers by `host:port`, each with the Host header that it gets. All count as up.
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = (String, String)>) -> Self {
-        let all = servers.into_iter().map(|(address, host)| Server {
+        Self::of(
+            servers
+                .into_iter()
+                .map(|(address, host)| (address, host, None)),
+        )
+    }
+
+    /// The same, each spoken to over TLS where it says how.
+    #[must_use]
+    pub fn of(servers: impl IntoIterator<Item = (String, String, Option<UpstreamTls>)>) -> Self {
+        let all = servers.into_iter().map(|(address, host, tls)| Server {
             address,
             host,
             tls: None,

@@ -46,3 +46,6 @@ mod serving;
 mod tls;
 mod floods;
 mod metered_types;
+mod live_commands;
+mod owners;
+mod owners_money;
