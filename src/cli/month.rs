@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::cover::line::Renewals;
 use crate::policy;
-use crate::process::{front, wiring};
+use crate::process::wiring;
 use crate::reconcile::correct::{Believed, seconds};
 use crate::reconcile::line::Finding;
 use crate::store::Store;

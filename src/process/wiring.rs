@@ -22,6 +22,7 @@ use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
 use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
+use crate::upstream::tls::UpstreamTls;
 use anyhow::bail;
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
@@ -233,11 +234,13 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
 /// # Errors
 /// A file of authorities that cannot be used.
 pub fn servers(config: &Config) -> anyhow::Result<Arc<Servers>> {
-    let servers = Servers::new(config.upstream.servers());
-    Ok(Arc::new(match &config.upstream.ca_file {
-        Some(file) => servers.over_tls(file)?,
-        None => servers,
-    }))
+    let mut servers = Vec::new();
+    for (address, host) in config.upstream.servers() {
+        let ca_file = config.upstream.ca_file.as_ref();
+        let tls = ca_file.map(|file| UpstreamTls::open(file, &address));
+        servers.push((address, host, tls.transpose()?));
+    }
+    Ok(Arc::new(Servers::of(servers)))
 }
 
 /// The reading service account.

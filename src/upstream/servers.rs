@@ -4,7 +4,7 @@
 //! in the memory of one server; where a session's cookie came from is remembered by its hash.
 
 use super::exchange::Connections;
-use super::tls::{UpstreamTls, UpstreamTlsFault};
+use super::tls::UpstreamTls;
 use super::{Sent, UpstreamError};
 use crate::clock::Clock;
 use crate::cloudstack::login::{SessionId, session_id};
@@ -15,7 +15,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use moka::sync::Cache;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -62,7 +61,7 @@ impl Servers {
         let all = servers.into_iter().map(|(address, host, tls)| Server {
             address,
             host,
-            tls: None,
+            tls,
             up: AtomicBool::new(true),
         });
         Self {
@@ -73,18 +72,6 @@ impl Servers {
                 .time_to_idle(ROUTE_KEPT)
                 .build(),
         }
-    }
-
-    /// The same servers, each spoken to over TLS under its own name, trusted by the authorities in
-    /// this file alone.
-    ///
-    /// # Errors
-    /// [`UpstreamTlsFault`].
-    pub fn over_tls(mut self, ca_file: &Path) -> Result<Self, UpstreamTlsFault> {
-        for server in &mut self.all {
-            server.tls = Some(UpstreamTls::open(ca_file, &server.address)?);
-        }
-        Ok(self)
     }
 
     /// How many there are.

@@ -46,6 +46,3 @@ mod serving;
 mod tls;
 mod floods;
 mod metered_types;
-mod live_commands;
-mod owners;
-mod owners_money;
