@@ -56,10 +56,29 @@ pub struct UpstreamConfig {
     pub server: String,
     /// The Host header it gets.
     pub host: String,
+    /// Further management servers of the same cloud, each with its Host header.
+    pub others: Vec<(String, String)>,
     /// The reading service account's API key.
     pub reader_key: String,
     /// Its secret.
     pub reader_secret: SecretString,
+}
+
+impl UpstreamConfig {
+    /// Every management server as `host:port`, with its Host header.
+    pub fn servers(&self) -> impl Iterator<Item = (String, String)> {
+        let first = (self.server.clone(), self.host.clone());
+        std::iter::once(first).chain(self.others.iter().cloned())
+    }
+}
+
+/// Which paths beside the API are served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UiConfig {
+    /// The web interface's files.
+    pub enabled: bool,
+    /// The management server's console servlet.
+    pub console: bool,
 }
 
 /// What happens to a raising call whose payer is not decided by money alone.
@@ -95,6 +114,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Billing clock file, for demonstrations alone.
     pub billing_clock: Option<PathBuf>,
+    /// Which paths beside the API are served.
+    pub ui: UiConfig,
     /// Classes for unknown commands.
     pub commands: CommandConfig,
     /// How calls are counted.
@@ -130,31 +151,43 @@ pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
 /// # Errors
 /// A fault for the folder or file that cannot be read.
 pub fn policy_files(folder: &Path) -> Result<Vec<(String, String)>, Vec<Fault>> {
+    let paths = policy_paths(folder)?;
+    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path.display().to_string(), text)),
+        Err(e) => Err(unreadable(&path, &e)),
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The paths of a folder's policy files, sorted; tables of tests are none.
+///
+/// # Errors
+/// A fault for the folder that cannot be read.
+pub fn policy_paths(folder: &Path) -> Result<Vec<PathBuf>, Vec<Fault>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
-    let fault = |path: &Path, e: &std::io::Error| {
-        vec![Fault {
-            file: path.display().to_string(),
-            line: 0,
-            what: format!("cannot be read: {e}"),
-            instead: "give a readable folder as `policies`".to_owned(),
-        }]
-    };
     while let Some(next) = folders.pop() {
-        let entries = std::fs::read_dir(&next).map_err(|e| fault(&next, &e))?;
+        let entries = std::fs::read_dir(&next).map_err(|e| unreadable(&next, &e))?;
         for entry in entries {
-            let path = entry.map_err(|e| fault(&next, &e))?.path();
-            let is_table_test = path.ends_with("policies/tests") || path.ends_with("tests");
-            if path.is_dir() && !is_table_test {
+            let path = entry.map_err(|e| unreadable(&next, &e))?.path();
+            if path.is_dir() && !path.ends_with("tests") {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "toml") {
-                let text = std::fs::read_to_string(&path).map_err(|e| fault(&path, &e))?;
-                files.push((path.display().to_string(), text));
+                files.push(path);
             }
         }
     }
     files.sort();
     Ok(files)
+}
+
+fn unreadable(path: &Path, e: &std::io::Error) -> Vec<Fault> {
+    vec![Fault {
+        file: path.display().to_string(),
+        line: 0,
+        what: format!("cannot be read: {e}"),
+        instead: "give a readable folder as `policies`".to_owned(),
+    }]
 }
 
 /// The environment, which only overrides secrets and addresses.

@@ -11,6 +11,8 @@ ops = "127.0.0.1:9180"    # the operators' page and metrics; keep it away from c
 
 [upstream]
 url = "http://127.0.0.1:8080/client/api"
+# servers = ["http://10.0.0.5:8080/client/api", "http://10.0.0.6:8080/client/api"]  # for several,
+#                                      # in place of url; a login session stays with its server
 # host = "cloud.example.com"           # the Host header the management server gets; default: url's
 # The reading service account: a custom role of type Admin that allows the list commands named in
 # docs/operating.md and denies everything else. FAREGATE_READER_KEY and FAREGATE_READER_SECRET win.
@@ -26,6 +28,10 @@ key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`,
 [counters]
 # nodes = 3                             # each grants its share of a call limit, unless
 # redis = "redis://10.0.0.9:6379/0"     # all count together here; FAREGATE_REDIS_URL wins
+
+[ui]
+# enabled = true          # the web interface's files below /client/ pass, by an allow-list
+# console = true          # the management server's own console servlet passes too
 
 [commands]
 # Commands of your plugins that Faregate does not know are refused until they have a class here:

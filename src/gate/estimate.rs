@@ -9,10 +9,12 @@ use super::authenticate::Caller;
 use super::classify::{self, Standing};
 use super::limit;
 use super::line::{Core, Gate, note, own, refuse};
+use super::observe::Known;
 use super::parse::Call;
 use super::promise;
 use super::raise::{self, Judged, state_of};
 use super::refusal::Refusal;
+use super::told::may_be_told;
 use super::whose;
 use super::wire::Answer;
 use crate::cloudstack::command::Class;
@@ -131,7 +133,7 @@ async fn judged(
     core: &Core,
     mut call: Call,
     meant: ParamMap,
-    standing: Result<Standing, Refusal>,
+    standing: Result<Standing<'_>, Refusal>,
     id: CallId,
     peer: SocketAddr,
 ) -> Result<Estimate, Refusal> {
@@ -146,7 +148,9 @@ async fn judged(
     if class != Class::Raises {
         return nothing(gate, &caller).await;
     }
-    let (caller, judged) = raise::admitted(gate, caller, &mut call, &command, id).await?;
+    let mut known = Known::default();
+    let admitted = raise::admitted(gate, caller, (&mut call, &command), id, peer, &mut known);
+    let (caller, judged) = admitted.await?;
     decided(gate, &caller, &judged).await
 }
 
@@ -195,8 +199,10 @@ async fn decided(gate: &Gate, caller: &Caller, judged: &Judged) -> Result<Estima
             }
         }
     }
-    let refused =
-        said.map(|said| promise::money_refusal(gate, &payer, judged, StoreError::Refused(said)));
+    let refused = match said.map(StoreError::Refused) {
+        Some(said) => Some(promise::money_refusal(gate, &payer, judged, said).await),
+        None => None,
+    };
     let told = tells(gate, caller, &payer).await;
     Ok(Estimate {
         figures: told
@@ -232,7 +238,10 @@ pub(super) async fn headers(
 /// Whether the caller may be told figures of this payer: users of the payer's own accounts, where
 /// his policy shows the balance.
 async fn tells(gate: &Gate, caller: &Caller, payer: &PayerId) -> bool {
-    shows(gate, payer) && payer_of_caller(gate, caller).await.as_ref() == Some(payer)
+    let own = payer_of_caller(gate, caller).await;
+    let rules = gate.rules.load();
+    let customer = rules.customers.get(payer);
+    customer.is_some_and(|customer| may_be_told(customer, own.as_ref()))
 }
 
 fn shows(gate: &Gate, payer: &PayerId) -> bool {

@@ -26,7 +26,7 @@ fn network(address: IpAddr) -> String {
 pub(super) async fn at_the_door(
     gate: &Gate,
     call: &Call,
-    standing: &Result<Standing, Refusal>,
+    standing: &Result<Standing<'_>, Refusal>,
     address: IpAddr,
 ) -> Result<(), Refusal> {
     if gate.rules.load().limits.is_empty() {

@@ -4,6 +4,7 @@
 //! hold and intent, durable → forward once → observe → answer. What cannot raise cost is
 //! forwarded from the same parsed map and CloudStack answers.
 
+use super::admit;
 use super::ask::Asker;
 use super::authenticate;
 use super::body::AnswerBody;
@@ -13,13 +14,14 @@ use super::forward::{self, Way};
 use super::keys::Keys;
 use super::limit;
 use super::outcome;
+use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
 use super::raise;
 use super::recall;
 use super::refusal::Refusal;
 use super::resend::{Delivery, Resends, Turn};
 use super::respond;
-use super::session::Sessions;
+use super::session::{self, Sessions};
 use super::session_key;
 use super::wire::Answer;
 use crate::clock::Clock;
@@ -33,9 +35,10 @@ use crate::meter::resource::Owner;
 use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::{CallId, JobId, PayerId};
+use crate::terms::money::Micros;
 use crate::upstream::Sent;
 use crate::upstream::directory::Directory;
-use crate::upstream::exchange::Connections;
+use crate::upstream::servers::Fleet;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
@@ -74,10 +77,10 @@ pub struct Gate {
     pub followed: mpsc::Sender<Followed>,
     /// Judged calls, for operators.
     pub audit: mpsc::Sender<AuditRow>,
+    /// Which paths beside the API are served.
+    pub pages: Pages,
     /// Raising requests whose answer may not have arrived.
     pub resends: Arc<Resends>,
-    /// The Host header that CloudStack gets.
-    pub host: String,
 }
 
 /// One core: the shared gate and its own connections.
@@ -86,7 +89,7 @@ pub struct Core {
     /// What every core shares.
     pub gate: Arc<Gate>,
     /// Connections of this core.
-    pub connections: Arc<Connections>,
+    pub fleet: Fleet,
 }
 
 /// The last answer of a connection whose arrival is not known yet.
@@ -107,10 +110,14 @@ pub async fn line(
     let call = match read(&head, &body) {
         Ok(Routed::Api(call)) => call,
         Ok(Routed::Elsewhere(path)) => {
-            return refuse(core, None, &Refusal::NotServed(path), Format::Json).response();
+            let cookies = || parse::session_cookies(&headers(&head));
+            let served = pages::serve(core, &head, &body, path, peer, cookies).await;
+            return served
+                .unwrap_or_else(|refusal| refuse(core, None, &refusal, Format::Json).response());
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
+    session::find_server(core, &call, peer).await;
     match estimate::meant(&head.headers, &call.params) {
         Ok(None) => {}
         Ok(Some(meant)) => return estimate::estimate(core, call, meant, peer).await.response(),
@@ -122,13 +129,29 @@ pub async fn line(
     }
     let (class, command) = match standing {
         Ok(Standing::Known(class, command)) => (class, command),
-        Ok(Standing::Forwarded) => return stream(core, &call, peer).await,
+        Ok(Standing::Forwarded) => {
+            return match admit::open(core, &call, (Class::Read, call.command()), peer).await {
+                Ok(()) => stream(core, &call, peer).await,
+                Err(refusal) => refuse(core, Some(&call), &refusal, call.format).response(),
+            };
+        }
         Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
     };
+    if class != Class::Raises
+        && let Err(refusal) = admit::open(core, &call, (class, &command.name), peer).await
+    {
+        return refuse(core, Some(&call), &refusal, call.format).response();
+    }
     match class {
         Class::Read => stream(core, &call, peer).await,
-        Class::Lowers | Class::Neutral => pass(core, &call, &command, peer).await.response(),
-        Class::Raises => raised(core, call, command, peer, slot).await.response(),
+        Class::Lowers | Class::Neutral => {
+            let answer = pass(core, &call, &command, peer, "cannot raise cost");
+            answer.await.response()
+        }
+        Class::Raises => {
+            let command = command.into_owned();
+            raised(core, call, command, peer, slot).await.response()
+        }
     }
 }
 
@@ -142,9 +165,15 @@ async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<Ans
     }
 }
 
-/// A call that cannot raise cost: forwarded, and followed where it starts a job, because what it
-/// ends stops costing.
-async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr) -> Answer {
+/// A call without a hold, because it cannot raise cost or is only observed: forwarded, and
+/// followed where it starts a job, because what it ends stops costing.
+pub(super) async fn pass(
+    core: &Arc<Core>,
+    call: &Call,
+    command: &Command,
+    peer: SocketAddr,
+    why: &str,
+) -> Answer {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
     let turn = match command.session {
@@ -184,15 +213,9 @@ async fn pass(core: &Arc<Core>, call: &Call, command: &Command, peer: SocketAddr
         hold: None,
         one_offs: Vec::new(),
         intent: false,
+        in_doubt: None,
     };
-    note(
-        gate,
-        id,
-        &command.name,
-        None,
-        "forward",
-        "cannot raise cost",
-    );
+    note(gate, id, &command.name, None, "forward", why);
     if followed.job.is_some() {
         // A full queue only delays: the sweep finds what the call ended.
         let _ = gate.followed.try_send(followed);
@@ -248,11 +271,7 @@ fn keep(slot: &Slot, delivery: Delivery) {
 }
 
 fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
-    let headers: Vec<(String, Vec<u8>)> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
+    let headers = headers(head);
     let target = head.uri.to_string();
     parse::request(&RawRequest {
         method: head.method.as_str(),
@@ -260,6 +279,13 @@ fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
         headers: &headers,
         body,
     })
+}
+
+fn headers(head: &Parts) -> Vec<(String, Vec<u8>)> {
+    let headers = head.headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 /// The form of a refusal for a request that could not be read: as CloudStack would find it.
@@ -281,8 +307,7 @@ pub(super) fn fingerprint(call: &Call) -> [u8; 32] {
 
 pub(super) fn way<'a>(core: &'a Core, peer: SocketAddr) -> Way<'a> {
     Way {
-        connections: &core.connections,
-        host: &core.gate.host,
+        fleet: &core.fleet,
         client: peer.ip(),
     }
 }
@@ -352,6 +377,20 @@ pub(super) fn note(
     verdict: &str,
     reason: &str,
 ) {
+    judged_row(gate, call, command, payer, (verdict, reason), None);
+}
+
+/// As [`note`], with the price by the hour where it is known.
+pub(super) fn judged_row(
+    gate: &Gate,
+    call: CallId,
+    command: &str,
+    payer: Option<&PayerId>,
+    (verdict, reason): (&str, &str),
+    per_hour: Option<Micros>,
+) {
+    let rules = gate.rules.load();
+    let customer = payer.and_then(|payer| rules.customers.get(payer));
     let row = AuditRow {
         at: gate.clock.wall(),
         call,
@@ -359,6 +398,7 @@ pub(super) fn note(
         payer: payer.cloned(),
         verdict: verdict.to_owned(),
         reason: reason.to_owned(),
+        price: per_hour.zip(customer.map(|customer| customer.currency)),
     };
     let _ = gate.audit.try_send(row);
 }

@@ -7,6 +7,7 @@ use super::parse::Call;
 use super::raise::{Judged, rate_refusal, state_of};
 use super::refusal::{Refusal, Shortage};
 use super::reserve::{self, Priced};
+use super::told::may_be_told;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
@@ -72,7 +73,7 @@ pub(super) async fn promise(
                 return Ok(payers.find(|state| state.payer == payer));
             }
             Err(StoreError::Refused(LedgerRefusal::PromoShort { .. })) => {}
-            Err(fault) => return Err(money_refusal(gate, &payer, judged, fault)),
+            Err(fault) => return Err(money_refusal(gate, &payer, judged, fault).await),
         }
     }
     Err(Refusal::Busy)
@@ -121,6 +122,7 @@ fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
         one_offs: judged.priced.as_ref().map(one_off_rows).unwrap_or_default(),
         things: thing_rows(&judged.adds),
         request: hex(&fingerprint(call)),
+        in_doubt: judged.whose.doubt.is_some(),
     };
     Intent {
         call: judged.id,
@@ -162,7 +164,7 @@ fn one_off_rows(priced: &Priced) -> Vec<(String, String, String, String, i64)> {
 }
 
 /// A refusal of the books in the words that the caller may be told.
-pub(super) fn money_refusal(
+pub(super) async fn money_refusal(
     gate: &Gate,
     payer: &PayerId,
     judged: &Judged,
@@ -180,17 +182,18 @@ pub(super) fn money_refusal(
             ..
         }) => (*available, *short_by, true),
         StoreError::Refused(LedgerRefusal::OverLimit(over)) => {
-            return too_much(gate, payer, over);
+            return too_much(gate, payer, judged, over).await;
         }
         StoreError::Busy => return Refusal::Busy,
         StoreError::Refused(LedgerRefusal::UnknownPayer(_)) => return Refusal::NobodyPays,
         other => return Refusal::StoreAway(other.to_string()),
     };
+    let own = own_payer(gate, judged).await;
     let rules = gate.rules.load();
     let Some(customer) = rules.customers.get(payer) else {
         return Refusal::NobodyPays;
     };
-    let shows = customer.show_balance;
+    let shows = may_be_told(customer, own.as_ref());
     Refusal::NotEnough(Shortage {
         price: judged
             .priced
@@ -209,11 +212,18 @@ pub(super) fn money_refusal(
     })
 }
 
+/// Who pays for the caller himself; whoever cannot be found out is told nothing.
+async fn own_payer(gate: &Gate, judged: &Judged) -> Option<PayerId> {
+    let own = gate.meter.payer_of(&judged.own, judged.sent).await;
+    own.ok().flatten()
+}
+
 /// What somebody may be told of a payer's things is what he may be told of his money.
-fn too_much(gate: &Gate, payer: &PayerId, over: &OverLimit) -> Refusal {
+async fn too_much(gate: &Gate, payer: &PayerId, judged: &Judged, over: &OverLimit) -> Refusal {
+    let own = own_payer(gate, judged).await;
     let rules = gate.rules.load();
     let customer = rules.customers.get(payer);
-    let text = match customer.is_some_and(|customer| customer.show_balance) {
+    let text = match customer.is_some_and(|customer| may_be_told(customer, own.as_ref())) {
         true => over.to_string(),
         false => format!("limit {}: {}", over.rule, over.reason),
     };

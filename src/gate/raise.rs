@@ -1,11 +1,14 @@
 //! Edge: a call that can raise cost: who pays, how much, the hold, the one send, the outcome.
 
+use super::admit;
 use super::authenticate::{self, Caller};
 use super::claim;
+use super::doubt;
 use super::estimate;
 use super::forward;
 use super::limit;
-use super::line::{Core, Gate, lost, note, way};
+use super::line::{Core, Gate, judged_row, lost, way};
+use super::observe::{self, Known};
 use super::outcome::{answered, follow, give_back};
 use super::parse::Call;
 use super::plan::{self, Plan};
@@ -15,21 +18,26 @@ use super::reserve::{self, Priced};
 use super::whose::{self, Whose};
 use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
+use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
 use crate::ledger::things::Things;
+use crate::meter::resource::Owner;
 use crate::rate::RateError;
 use crate::store::StoreError;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
 use crate::terms::time::Timestamp;
 use crate::upstream::Sent;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A call that was verified, typed, owned and priced.
 pub(super) struct Judged {
     pub(super) id: CallId,
     pub(super) payer: Option<PayerId>,
     pub(super) whose: Whose,
+    /// The caller's own account.
+    pub(super) own: Owner,
     pub(super) priced: Option<Priced>,
     /// What it adds to what its payer has.
     pub(super) adds: Things,
@@ -39,9 +47,12 @@ pub(super) struct Judged {
     pub(super) sent_wall: Timestamp,
 }
 
+/// What is sent, for whom, and the payer's figures after the hold.
+type Promised = (Caller, Judged, ParamMap, Option<PayerState>);
+
 /// Judges a raising call, promises its price, forwards it once and looks at the outcome.
 pub(super) async fn raise(
-    core: &Core,
+    core: &Arc<Core>,
     mut call: Call,
     command: &Command,
     peer: SocketAddr,
@@ -49,40 +60,25 @@ pub(super) async fn raise(
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
     let _turn = gate.sessions.enter(&call).await;
-    let judged = match verified(core, &call, peer).await {
-        Ok(caller) => admitted(gate, caller, &mut call, command, id).await,
-        Err(refusal) => Err(refusal),
+    let mut known = Known::default();
+    let promised = promised(core, (&mut call, command), id, peer, &mut known).await;
+    let (caller, judged, map, state) = match promised {
+        Ok(promised) => promised,
+        Err(refusal) => {
+            let why = (refusal, known);
+            return observe::refused(core, (&call, command), peer, id, why).await;
+        }
     };
-    let (caller, mut judged) = judged.inspect_err(|refusal| {
-        let reason = format!("{}: {}", refusal.rule(), refusal.text());
-        note(gate, id, &command.name, None, "refuse", &reason);
-    })?;
-    let map = with_our_job(gate, &call, command, &caller, &mut judged);
-    let state = promise(gate, &call, command, &mut judged)
-        .await
-        .inspect_err(|refusal| {
-            let reason = format!("{}: {}", refusal.rule(), refusal.text());
-            note(
-                gate,
-                id,
-                &command.name,
-                judged.payer.as_ref(),
-                "refuse",
-                &reason,
-            );
-        })?;
-    let price = judged
-        .priced
-        .as_ref()
-        .map(|p| p.per_hour.to_string())
-        .unwrap_or_default();
-    note(
+    let price = known.per_hour.map(|price| price.to_string());
+    let reason = format!("{} an hour", price.unwrap_or_default());
+    let said = ("forward", reason.as_str());
+    judged_row(
         gate,
         id,
         &command.name,
-        judged.payer.as_ref(),
-        "forward",
-        &format!("{price} an hour"),
+        known.payer.as_ref(),
+        said,
+        known.per_hour,
     );
     let outcome = forward::whole(&way(core, peer), &call, &map).await;
     match outcome {
@@ -101,6 +97,38 @@ pub(super) async fn raise(
             Err(lost(fault.sent))
         }
     }
+}
+
+/// Verified, admitted, judged and promised: what is sent then, and what is known of it.
+async fn promised(
+    core: &Core,
+    (call, command): (&mut Call, &Command),
+    id: CallId,
+    peer: SocketAddr,
+    known: &mut Known,
+) -> Result<Promised, Refusal> {
+    let gate = &core.gate;
+    let caller = verified(core, call, peer).await?;
+    let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
+    let (caller, mut judged) = admitted.await?;
+    let map = with_our_job(gate, call, command, &caller, &mut judged);
+    let state = promise(gate, call, command, &mut judged).await?;
+    Ok((caller, judged, map, state))
+}
+
+/// Looks at access rules, counts the call against its caller's limits, then judges it.
+pub(super) async fn admitted(
+    gate: &Gate,
+    caller: Caller,
+    (call, command): (&mut Call, &Command),
+    id: CallId,
+    peer: SocketAddr,
+    known: &mut Known,
+) -> Result<(Caller, Judged), Refusal> {
+    known.caller(&caller);
+    admit::raising(gate, id, call, &command.name, &caller, peer)?;
+    limit::by_caller(gate, &caller, &command.name, command.class).await?;
+    judge(gate, caller, call, command, id, known).await
 }
 
 /// The caller: by his key, or by his login session.
@@ -123,18 +151,6 @@ pub(super) async fn verified(
     authenticate::caller(call, key.as_deref(), gate.clock.wall())
 }
 
-/// Counts the call against its caller's limits, then judges it.
-pub(super) async fn admitted(
-    gate: &Gate,
-    caller: Caller,
-    call: &mut Call,
-    command: &Command,
-    id: CallId,
-) -> Result<(Caller, Judged), Refusal> {
-    limit::by_caller(gate, &caller, &command.name, command.class).await?;
-    judge(gate, caller, call, command, id).await
-}
-
 /// Types, finds the owner and the payer, and prices.
 async fn judge(
     gate: &Gate,
@@ -142,40 +158,42 @@ async fn judge(
     call: &mut Call,
     command: &Command,
     id: CallId,
+    known: &mut Known,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
     if command.price == PriceRule::Missing {
-        return unpriced(gate, call, command, caller, id).await;
+        return unpriced(gate, call, command, caller, id, known).await;
     }
     typed::parameters(&command.name, &gate.table, &mut call.params)?;
     let asked = gate.asker.for_call(command, &call.params);
     let facts = asked.await.map_err(cannot)?;
     let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
+    let own = whose::own(&caller)?;
     let now = gate.clock.billing();
-    let payer = match whose.may_act {
-        true => gate
-            .meter
-            .payer_of(&whose.owner, now)
-            .await
-            .map_err(cannot)?,
-        false => gate
-            .meter
-            .payer_of(&whose::own(&caller)?, now)
-            .await
-            .map_err(cannot)?,
-    };
+    let charged = whose.held_against(&own);
+    known.charged = Some(charged.domain.clone());
+    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
+    known.payer.clone_from(&payer);
     let payer = payer.ok_or(Refusal::NobodyPays)?;
-    let plan = plan::plan(command.price, &command.name, &call.params, &facts)?;
+    let plan = match whose.doubt {
+        None => plan::plan(command.price, &command.name, &call.params, &facts)?,
+        Some(_) => {
+            let known = (facts, &whose);
+            doubt::plan(gate, &payer, command, &call.params, known, now).await?
+        }
+    };
     let priced = match &plan {
         Some(plan) => Some(price(gate, &payer, plan, now).await?),
         None => None,
     };
+    known.per_hour = priced.as_ref().map(|priced| priced.per_hour);
     refuse_unpriced(gate, &payer, command, priced.as_ref()).await?;
     let sent_wall = gate.clock.wall();
     let judged = Judged {
         id,
         payer: Some(payer),
         whose,
+        own,
         priced,
         adds: plan.as_ref().map(claim::adds).unwrap_or_default(),
         hold: None,
@@ -193,12 +211,15 @@ async fn unpriced(
     command: &Command,
     caller: Caller,
     id: CallId,
+    known: &mut Known,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
+    let own = whose::own(&caller)?;
     let whose = match command.owner {
         OwnerRule::None | OwnerRule::Unclear => Whose {
-            owner: whose::own(&caller)?,
-            may_act: true,
+            owner: own.clone(),
+            doubt: None,
+            foreign: Vec::new(),
         },
         _ => {
             let questions = whose::needs(command, &call.params);
@@ -206,12 +227,11 @@ async fn unpriced(
             whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?
         }
     };
-    let payer_is = match whose.may_act {
-        true => whose.owner.clone(),
-        false => whose::own(&caller)?,
-    };
     let now = gate.clock.billing();
-    let payer = gate.meter.payer_of(&payer_is, now).await.map_err(cannot)?;
+    let charged = whose.held_against(&own);
+    known.charged = Some(charged.domain.clone());
+    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
+    known.payer.clone_from(&payer);
     let payer = payer.ok_or(Refusal::NobodyPays)?;
     let state = state_of(gate, &payer).await?;
     if state.mode == BillingMode::Prepaid {
@@ -221,6 +241,7 @@ async fn unpriced(
         id,
         payer: Some(payer),
         whose,
+        own,
         priced: None,
         adds: Things::default(),
         hold: None,

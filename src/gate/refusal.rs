@@ -52,6 +52,13 @@ pub enum Refusal {
     Told(ApiError),
     /// Who the caller or the owner is could not be found out.
     CannotAsk(String),
+    /// An access rule of the provider says no.
+    Access {
+        /// The rule's id.
+        rule: String,
+        /// As the provider wrote it.
+        reason: String,
+    },
     /// C7, C8: a parameter of a priced call that CloudStack could read in another way.
     Parameter {
         /// Which.
@@ -105,6 +112,7 @@ impl Refusal {
             Self::UnknownCommand(_) => "C8",
             Self::NotVerified | Self::Told(_) => "C10",
             Self::CannotAsk(_) => "key.cannot-ask",
+            Self::Access { .. } => "access",
             Self::Parameter { .. } => "C7",
             Self::OwnerUnclear(_) => "owner.unclear",
             Self::NobodyPays => "owner.nobody-pays",
@@ -134,7 +142,7 @@ impl Refusal {
             Self::Told(error) => (error.code, error.cs_code),
             Self::Params(_) | Self::Parameter { .. } | Self::OwnerUnclear(_) => (431, Some(9999)),
             Self::UnknownCommand(_) => (432, Some(9999)),
-            Self::NobodyPays => (531, Some(4365)),
+            Self::Access { .. } | Self::NobodyPays => (531, Some(4365)),
             Self::Unpriced(_) => (535, Some(4370)),
             Self::NotEnough(_) | Self::TooMuch { .. } => (535, Some(4370)),
             // The number and words of CloudStack's own limit (`ApiRateLimitServiceImpl`).
@@ -179,6 +187,7 @@ impl Refusal {
             Self::CannotAsk(what) => {
                 format!("the cloud could not be asked who this is ({what}); try again")
             }
+            Self::Access { rule, reason } => format!("{reason} (rule {rule})"),
             Self::Parameter { name, what } => format!("parameter `{name}`: {what}"),
             Self::OwnerUnclear(what) => format!("it is not clear who would own this: {what}"),
             Self::NobodyPays => "nobody pays for this account; ask your provider".to_owned(),

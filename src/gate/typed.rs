@@ -64,11 +64,7 @@ fn check_text(name: &str, value: &str, schema: ParamSchema) -> Result<(), Refusa
     if value.chars().any(is_refused_character) {
         return Err(refused(name, "holds a control character"));
     }
-    let escape = value.match_indices("\\u").any(|(at, _)| {
-        let digits = value.get(at.saturating_add(2)..at.saturating_add(6));
-        digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
-    });
-    if escape {
+    if has_escape(value) {
         Err(refused(
             name,
             "holds a \\u escape; write the character itself",
@@ -76,6 +72,23 @@ fn check_text(name: &str, value: &str, schema: ParamSchema) -> Result<(), Refusa
     } else {
         Ok(())
     }
+}
+
+fn has_escape(value: &str) -> bool {
+    value.match_indices("\\u").any(|(at, _)| {
+        let digits = value.get(at.saturating_add(2)..at.saturating_add(6));
+        digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    })
+}
+
+/// Whether every value may go upstream even where its call is not judged: none holds a control
+/// character or an escape.
+#[must_use]
+pub fn is_harmless(map: &ParamMap) -> bool {
+    map.iter().all(|(_, param)| {
+        let value = param.value.as_str();
+        !value.chars().any(is_refused_character) && !has_escape(value)
+    })
 }
 
 /// The value in its one form, where that differs from what was sent.
@@ -108,8 +121,16 @@ fn normalised(name: &str, value: &str, kind: ParamKind) -> Result<Option<String>
 /// A UUID of 36 characters in lower case. CloudStack's internal numbers, and anything around a
 /// UUID, are refused: they resolve to what we did not price. A plain word resolves to nothing:
 /// it passes, nothing is found by it here either, and CloudStack says so itself.
-fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
+pub(super) fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
     let lower = value.to_ascii_lowercase();
+    // Every zone, where a template is registered.
+    if lower == "-1"
+        && ["zoneid", "zoneids"]
+            .iter()
+            .any(|zone| name.eq_ignore_ascii_case(zone))
+    {
+        return Ok(lower);
+    }
     let is_uuid = lower.len() == 36
         && lower.bytes().enumerate().all(|(at, b)| match at {
             8 | 13 | 18 | 23 => b == b'-',

@@ -32,6 +32,11 @@ pub fn text(view: &LiveView) -> String {
             view.differences_total,
         ),
         (
+            "faregate_policy_faults",
+            "Faults of changed policies, which are not in force",
+            view.policy_faults,
+        ),
+        (
             "faregate_alarms",
             "What needs a person now",
             view.alarms.len(),

@@ -37,6 +37,8 @@ pub struct LiveView {
     pub holds: Vec<HoldView>,
     /// How many such holds there are.
     pub holds_total: usize,
+    /// Faults of changed policies, which are not in force.
+    pub policy_faults: usize,
     /// What needs a person now.
     pub alarms: Vec<AlarmView>,
     /// Where the meter and the usage server differ.

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
+use crate::policy::access::read::Reading;
 use crate::policy::books;
 use crate::policy::customer::{
     Customer, ForTheRest, Owned, PayMode, RuleSet, Seller, Subject, TaxMode, TaxProfile, TaxRate,
@@ -35,8 +36,10 @@ pub fn load_for(
     let mut rules = RuleSet::default();
     let mut versions = Vec::new();
     let shapes = parse(files, &mut found);
+    let mut access = Reading::default();
     for (path, text, file) in &shapes {
         let mut faults = faults(path, text, &mut found);
+        access.file(file, &mut faults);
         file.seller
             .iter()
             .for_each(|one| seller(one, &mut rules, &mut faults));
@@ -81,6 +84,7 @@ pub fn load_for(
             .iter()
             .for_each(|one| wholesale(one.get_ref(), &rules, &mut faults));
     }
+    (rules.access, rules.modes) = access.done();
     rules.hash = hash(files);
     found.sort();
     found.dedup();

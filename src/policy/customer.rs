@@ -1,6 +1,8 @@
 //! Pure: who sells, who pays, and which CloudStack subject belongs to whom.
 
+use crate::policy::access::AccessRules;
 use crate::policy::limits::{CallLimit, ThingLimit};
+use crate::policy::mode::Modes;
 use crate::policy::prepaid::PrepaidProfile;
 use crate::policy::tariff::PriceBook;
 use crate::terms::ids::{PayerId, SellerId};
@@ -194,6 +196,10 @@ pub struct RuleSet {
     pub prepaid: BTreeMap<String, PrepaidProfile>,
     /// Who pays for the rest.
     pub rest: ForTheRest,
+    /// Who may call what.
+    pub access: AccessRules,
+    /// Where refusals are only noted.
+    pub modes: Modes,
     /// How often somebody may call.
     pub limits: Vec<CallLimit>,
     /// How much of what a payer may have.

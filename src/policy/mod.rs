@@ -1,10 +1,14 @@
-//! Pure: the rules as an operator wrote them, checked: sellers, customers, prices, terms.
+//! Pure: the rules as an operator wrote them, checked: sellers, customers, prices, terms, access.
 //!
 //! `shape` is the TOML as written, `check` turns it into a [`customer::RuleSet`] or names every
 //! fault at once. Nothing here multiplies a price: that is `rate`.
 
+pub mod access;
+pub mod admission;
 pub mod check;
+pub mod condition;
 pub mod customer;
+pub mod mode;
 pub mod limits;
 pub mod prepaid;
 pub mod shape;

@@ -22,9 +22,91 @@ pub(super) struct File {
     pub line: Vec<Spanned<Line>>,
     pub rest: Option<Spanned<Rest>>,
     #[serde(default)]
+    pub access: Vec<Spanned<Access>>,
+    #[serde(default)]
+    pub access_default: Vec<Spanned<AccessDefault>>,
+    #[serde(default)]
+    pub mode: Vec<Spanned<Mode>>,
+    #[serde(default)]
     pub limit: Vec<Spanned<Limit>>,
     #[serde(default)]
     pub things: Vec<Spanned<Things>>,
+}
+
+/// `[[access]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Access {
+    pub id: String,
+    pub verdict: Spanned<String>,
+    pub reason: String,
+    #[serde(default)]
+    pub command: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub class: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub param: Vec<Spanned<Param>>,
+    #[serde(default)]
+    pub kind: Vec<Spanned<String>>,
+    pub domain: Option<String>,
+    #[serde(default)]
+    pub except_domain: Vec<String>,
+    #[serde(default)]
+    pub account: Vec<String>,
+    #[serde(default)]
+    pub user: Vec<String>,
+    #[serde(default)]
+    pub zone: Vec<String>,
+    #[serde(default)]
+    pub address: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub except_address: Vec<Spanned<String>>,
+    pub time: Option<Spanned<Time>>,
+    pub when: Option<Spanned<String>>,
+}
+
+/// One entry of `param`: a name and one test.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Param {
+    pub name: String,
+    pub given: Option<bool>,
+    pub is: Option<Vec<String>>,
+    pub not: Option<Vec<String>>,
+    pub over: Option<i64>,
+    pub under: Option<i64>,
+}
+
+/// `time = { … }` of a rule.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Time {
+    #[serde(default)]
+    pub days: Vec<Spanned<String>>,
+    pub from: Spanned<String>,
+    pub until: Spanned<String>,
+    #[serde(default = "utc")]
+    pub zone: Spanned<String>,
+}
+
+/// `[[access_default]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessDefault {
+    pub id: String,
+    pub verdict: Spanned<String>,
+    pub domain: Option<String>,
+    #[serde(default)]
+    pub class: Vec<Spanned<String>>,
+    pub reason: String,
+}
+
+/// `[[mode]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mode {
+    pub domain: Option<String>,
+    pub mode: Spanned<String>,
 }
 
 /// `[[limit]]`: how often somebody may call.

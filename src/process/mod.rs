@@ -1,9 +1,11 @@
 //! Edge: roles, wiring, signals, drain: the only place that knows all the others.
 
+pub mod commands;
 pub mod months;
 pub mod page;
 pub mod payers;
 pub mod console;
+pub mod reload;
 mod scopes;
 pub mod serve;
 pub mod wiring;

@@ -122,6 +122,7 @@ async fn live(product: &Product) -> Result<LiveView, StoreError> {
     view.calls = calls(product).await?;
     holds(product, &mut view).await?;
     differences(product, &mut view);
+    view.policy_faults = product.reloads.faults().len();
     view.alarms = alarms(product, &parked, &view);
     Ok(view)
 }
@@ -391,6 +392,13 @@ fn alarms(
             act: "look at the machine's time, then POST /clock/resume".to_owned(),
         });
     }
+    for fault in product.reloads.faults() {
+        alarms.push(AlarmView {
+            kind: "policy".to_owned(),
+            what: format!("the changed policies are not in force: {fault}"),
+            act: "mend the file; it is read again by itself".to_owned(),
+        });
+    }
     for (payer, reason) in parked {
         alarms.push(AlarmView {
             kind: "parked".to_owned(),
@@ -398,6 +406,17 @@ fn alarms(
             act: "mend the price book or the resource's figures; it is tried again".to_owned(),
         });
     }
+    alarms.extend(product.meter.moved().into_iter().map(|moved| {
+        let payer = moved.payer.as_ref().map_or("nobody", PayerId::as_str);
+        AlarmView {
+            kind: "moved".to_owned(),
+            what: format!(
+                "{} started something that is {payer}'s: its hold went back, {payer} pays",
+                moved.caller
+            ),
+            act: "look whether the caller's role lets him act for the other".to_owned(),
+        }
+    }));
     let unresolved = IntentStatus::Unresolved.name();
     for hold in view.holds.iter().filter(|hold| hold.status == unresolved) {
         alarms.push(AlarmView {

@@ -1,7 +1,6 @@
 //! Edge: from a checked configuration to the parts that run.
 
 use crate::clock::Clock;
-use crate::cloudstack::command::CommandTable;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
 use crate::counters::{Counters, Shared};
@@ -9,6 +8,7 @@ use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
+use crate::gate::pages::Pages;
 use crate::gate::resend::Resends;
 use crate::gate::session::Sessions;
 use crate::meter::follow::{Followed, Follower};
@@ -19,11 +19,13 @@ use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
+use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 
 /// Payers, calls and notes that wait for their task.
@@ -40,6 +42,8 @@ pub struct Product {
     pub store: Store,
     /// The rules in force.
     pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The management servers.
+    pub servers: Arc<Servers>,
     /// The reading service account.
     pub service: Arc<Service>,
     /// Who is who.
@@ -56,6 +60,8 @@ pub struct Product {
     pub gate: Arc<Gate>,
     /// What the last month's closing came to.
     pub months: super::months::LastMonth,
+    /// What became of changed policies.
+    pub reloads: super::reload::Reloads,
 }
 
 /// The receiving ends of the product's queues.
@@ -107,11 +113,10 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    let service = Arc::new(service(&config, &clock));
+    let servers = Arc::new(Servers::new(config.upstream.servers()));
+    let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
-    let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
-    let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
-    let (audit, audit_end) = mpsc::channel(QUEUE_MAX);
+    let (wake, followed, audit, queues) = queues();
     let renewals = Arc::new(Renewals::new(store.clone(), rules.clone(), clock.clone()));
     let meter = Meter::open(
         store.clone(),
@@ -128,6 +133,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         store: store.clone(),
         service: service.clone(),
         clock: clock.clone(),
+        rounds: AtomicU32::new(0),
     };
     let keys = Keys::new(
         service.clone(),
@@ -140,7 +146,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         clock: clock.clone(),
         store: store.clone(),
         rules: rules.clone(),
-        table: Arc::new(CommandTable::new(&config.commands.classes)?),
+        table: Arc::new(super::commands::table(&config)?),
         keys,
         sessions: Sessions::default(),
         counters: Arc::new(counters(&config)?),
@@ -150,14 +156,15 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         meter: meter.clone(),
         followed,
         audit,
+        pages: pages(&config),
         resends: Arc::new(Resends::new(clock.clone())),
-        host: config.upstream.host.clone(),
     };
     let product = Product {
         config,
         clock,
         store,
         rules,
+        servers,
         service,
         directory,
         renewals,
@@ -166,13 +173,35 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
         months: super::months::LastMonth::default(),
+        reloads: super::reload::Reloads::default(),
     };
-    let queues = Queues {
+    Ok((Arc::new(product), queues))
+}
+
+/// What goes into the queues of payers, calls and notes, and their receiving ends.
+fn queues() -> (
+    mpsc::Sender<PayerId>,
+    mpsc::Sender<Followed>,
+    mpsc::Sender<AuditRow>,
+    Queues,
+) {
+    let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
+    let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
+    let (audit, audit_end) = mpsc::channel(QUEUE_MAX);
+    let ends = Queues {
         wake: wake_end,
         followed: followed_end,
         audit: audit_end,
     };
-    Ok((Arc::new(product), queues))
+    (wake, followed, audit, ends)
+}
+
+/// Which pages beside the API are served.
+fn pages(config: &Config) -> Pages {
+    Pages {
+        files: config.ui.enabled,
+        console: config.ui.console,
+    }
 }
 
 /// The counters of call limits that the configuration asks for.
@@ -197,11 +226,10 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
 
 /// The reading service account.
 #[must_use]
-pub fn service(config: &Config, clock: &Clock) -> Service {
+pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service {
     let upstream = &config.upstream;
-    Service::new(
-        upstream.server.clone(),
-        upstream.host.clone(),
+    Service::of(
+        servers,
         upstream.reader_key.clone(),
         upstream.reader_secret.clone(),
         clock.clone(),
@@ -209,7 +237,7 @@ pub fn service(config: &Config, clock: &Clock) -> Service {
 }
 
 /// What the reading role must be able to call.
-const READS: [&str; 12] = [
+const READS: [&str; 26] = [
     "listUsers",
     "listAccounts",
     "listDomains",
@@ -222,6 +250,20 @@ const READS: [&str; 12] = [
     "listNetworks",
     "listPublicIpAddresses",
     "listUsageTypes",
+    "listDiskOfferings",
+    "listNetworkOfferings",
+    "listProjectAccounts",
+    "listTemplates",
+    "listIsos",
+    "listVPCs",
+    "listSnapshots",
+    "listVMSnapshot",
+    "listBackups",
+    "listLoadBalancerRules",
+    "listPortForwardingRules",
+    "listVpnUsers",
+    "listBuckets",
+    "listUsageRecords",
 ];
 
 /// Calls each command of the reading role once and prints what it may not.
@@ -233,7 +275,8 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let service = service(config, &Clock::system());
+        let servers = Arc::new(Servers::new(config.upstream.servers()));
+        let service = service(config, servers, &Clock::system());
         let mut refused = Vec::new();
         for command in READS {
             let page = [("page", "1"), ("pagesize", "1")];

@@ -6,6 +6,7 @@ use super::error::StoreError;
 use super::from_row::Fields;
 use super::open;
 use crate::terms::ids::{CallId, PayerId};
+use crate::terms::money::{Currency, Micros};
 use crate::terms::time::{Period, Timestamp};
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -56,6 +57,8 @@ pub struct AuditRow {
     pub verdict: String,
     /// Why.
     pub reason: String,
+    /// What it costs, or would have cost, by the hour, where it was priced.
+    pub price: Option<(Micros, Currency)>,
 }
 
 /// What is known of an API key, encrypted by the one who knows the secret.
@@ -175,11 +178,14 @@ impl Facts {
                 row.payer.as_ref().map(ToString::to_string),
                 row.verdict,
                 row.reason,
+                row.price.map(|(per_hour, _)| per_hour.get()),
+                row.price.map(|(_, currency)| currency.to_string()),
             ])
         });
-        let statement = "INSERT INTO audit (at, call, command, payer, verdict, reason) \
+        let statement = "INSERT INTO audit (at, call, command, payer, verdict, reason, \
+             per_hour, currency) \
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-             value ->> 5 FROM json_each(?1)";
+             value ->> 5, value ->> 6, value ->> 7 FROM json_each(?1)";
         self.bulk(statement, array.collect()).await
     }
 
@@ -187,6 +193,18 @@ impl Facts {
     pub async fn audited(&self, rows: u32) -> Read<Vec<AuditRow>> {
         let query = sqlx::query("SELECT * FROM audit ORDER BY seq DESC LIMIT ?1");
         self.all(query.bind(i64::from(rows)), audit_row).await
+    }
+
+    /// Calls that were only observed, from an instant up to another (wall time), oldest first,
+    /// with everything else that was noted of them.
+    pub async fn observed(&self, during: Period) -> Read<Vec<AuditRow>> {
+        let query = sqlx::query(
+            "SELECT * FROM audit WHERE at >= ?1 AND at < ?2 AND call IN \
+             (SELECT call FROM audit WHERE verdict = 'observe' AND at >= ?1 AND at < ?2) \
+             ORDER BY seq",
+        );
+        let query = query.bind(during.start.micros()).bind(during.end.micros());
+        self.all(query, audit_row).await
     }
 
     /// Forgets judged requests older than this; says how many.
@@ -280,7 +298,16 @@ fn audit_row(row: &SqliteRow) -> Read<AuditRow> {
         payer: f.maybe_text("payer")?.map(PayerId::from),
         verdict: f.text("verdict")?,
         reason: f.text("reason")?,
+        price: price(&f)?,
     })
+}
+
+fn price(f: &Fields<'_>) -> Read<Option<(Micros, Currency)>> {
+    let per_hour = f.maybe_number("per_hour")?.map(Micros::new);
+    let currency = f.maybe_text("currency")?;
+    let unknown = |text: &String| StoreError::row("currency", text);
+    let currency = currency.map(|text| text.parse().map_err(|_| unknown(&text)));
+    Ok(per_hour.zip(currency.transpose()?))
 }
 
 fn key_row(row: &SqliteRow) -> Read<CachedKey> {

@@ -15,8 +15,10 @@ pub(super) const LEDGER_STEPS: [&str; 1] = [include_str!(
     "../../migrations/sqlite/ledger/0001_books.sql"
 )];
 /// Steps of `facts.db`, oldest first.
-pub(super) const FACTS_STEPS: [&str; 1] =
-    [include_str!("../../migrations/sqlite/facts/0001_facts.sql")];
+pub(super) const FACTS_STEPS: [&str; 2] = [
+    include_str!("../../migrations/sqlite/facts/0001_facts.sql"),
+    include_str!("../../migrations/sqlite/facts/0002_price_of_judged_calls.sql"),
+];
 
 /// How a file is opened: WAL, and a sync per commit where `full`.
 pub(super) fn options(path: &Path, full: bool) -> SqliteConnectOptions {

@@ -529,6 +529,7 @@ async fn facts_are_kept_by_their_natural_keys_and_audit_by_age() {
         payer: None,
         verdict: "forward".to_owned(),
         reason: String::new(),
+        price: None,
     };
     facts.audit(&[audit(1), audit(2)]).await.unwrap();
     assert_eq!(facts.forget_audit(at(2)).await.unwrap(), 1);
