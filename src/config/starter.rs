@@ -37,6 +37,10 @@ policies = "policies"     # sellers, customers, price books, prepaid terms
 invoices = "invoices"     # where issued documents are written
 key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`, keep it private
 
+[counters]
+# nodes = 3                             # each grants its share of a call limit, unless
+# redis = "redis://10.0.0.9:6379/0"     # all count together here; FAREGATE_REDIS_URL wins
+
 [ui]
 # enabled = true          # the web interface's files below /client/ pass, by an allow-list
 # console = true          # the management server's own console servlet passes too
@@ -52,6 +56,10 @@ pub const STARTER_POLICIES: &[(&str, &str)] = &[
     (
         "customers/examples.toml",
         include_str!("../../policies/customers/examples.toml"),
+    ),
+    (
+        "limits/examples.toml",
+        include_str!("../../policies/limits/examples.toml"),
     ),
     (
         "prepaid/standard.toml",

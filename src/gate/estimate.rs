@@ -74,7 +74,10 @@ pub(super) fn meant(headers: &HeaderMap, params: &ParamMap) -> Result<Option<Par
 
 /// Answers a dry run.
 pub(super) async fn estimate(core: &Core, call: Call, meant: ParamMap, peer: SocketAddr) -> Answer {
-    let wrapper = core.gate.table.wrapper(call.command());
+    let wrapper = match call.command().eq_ignore_ascii_case(COMMAND) {
+        true => format!("{}response", COMMAND.to_ascii_lowercase()),
+        false => core.gate.table.wrapper(call.command()),
+    };
     let format = call.format;
     let id = CallId::from_bits(core.gate.clock.id_bits());
     let standing = classify::standing(&core.gate.table, &meant);

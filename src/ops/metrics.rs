@@ -80,9 +80,37 @@ pub fn text(view: &LiveView) -> String {
         plain(&mut out, name, help, &count.to_string());
     }
     servers(&mut out, view);
+    counting(&mut out, view);
     totals(&mut out, view);
     payers(&mut out, view);
     out
+}
+
+/// Only where Redis is configured.
+fn counting(out: &mut String, view: &LiveView) {
+    let Some(it) = view.shared_counting else {
+        return;
+    };
+    let figures = [
+        (
+            "faregate_counting_shared",
+            "1 where all nodes count calls together, 0 where this one counts by itself",
+            u64::from(it.up),
+        ),
+        (
+            "faregate_counting_losses",
+            "How often Redis went away since the start",
+            it.losses,
+        ),
+        (
+            "faregate_counting_alone",
+            "Calls that this node counted by itself since the start",
+            it.alone,
+        ),
+    ];
+    for (name, help, count) in figures {
+        plain(out, name, help, &count.to_string());
+    }
 }
 
 fn head(out: &mut String, name: &str, help: &str) {

@@ -47,6 +47,8 @@ pub struct LiveView {
     pub differences: Vec<DifferenceView>,
     /// How many differences there are.
     pub differences_total: usize,
+    /// How the counting of calls with other nodes does, where it is shared.
+    pub shared_counting: Option<CountingView>,
     /// Why the figures could not be read; everything else is then empty.
     pub fault: Option<String>,
 }
@@ -58,6 +60,17 @@ pub struct ServerView {
     pub name: String,
     /// It takes connections and answers.
     pub up: bool,
+}
+
+/// How the counting of calls with other nodes does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CountingView {
+    /// Redis counts; else this node counts by itself.
+    pub up: bool,
+    /// How often Redis went away since the start.
+    pub losses: u64,
+    /// Calls that this node counted by itself since the start.
+    pub alone: u64,
 }
 
 /// Sums over the payers of one currency.

@@ -56,10 +56,10 @@ impl Pace {
     /// Microseconds after which one more call is free.
     #[must_use]
     pub fn interval(&self) -> i64 {
-        self.period
-            .checked_div(i64::from(self.calls.max(1)))
-            .unwrap_or(self.period)
-            .max(1)
+        // Rounded up: a period never has room for one call more.
+        let calls = i64::from(self.calls.max(1));
+        let up = self.period.saturating_add(calls.saturating_sub(1));
+        up.checked_div(calls).unwrap_or(self.period).max(1)
     }
     /// What one of so many nodes grants by itself; never nothing.
     #[must_use]

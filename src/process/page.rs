@@ -10,8 +10,8 @@ use crate::meter::resource::Interval;
 use crate::ops::metrics::Figure;
 use crate::ops::source::{Answering, OpsSource, media_type};
 use crate::ops::views::{
-    AlarmView, CallView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView, MetersPage,
-    NoticeView, PayerView, ROWS_MAX, ServerView, TotalView,
+    AlarmView, CallView, CountingView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView,
+    MetersPage, NoticeView, PayerView, ROWS_MAX, ServerView, TotalView,
 };
 use crate::policy::customer::RuleSet;
 use crate::rate::month;
@@ -97,6 +97,11 @@ fn times(product: &Product) -> LiveView {
         now: product.clock.billing().to_string(),
         wall: product.clock.wall().to_string(),
         speed: product.clock.speed(),
+        shared_counting: product.gate.counters.health().map(|it| CountingView {
+            up: it.up,
+            losses: it.losses,
+            alone: it.alone,
+        }),
         ..LiveView::default()
     }
 }

@@ -129,9 +129,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let servers = servers(&config)?;
     let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
-    let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
-    let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
-    let (audit, audit_end) = mpsc::channel(QUEUE_MAX);
+    let (wake, followed, audit, queues) = queues();
     let renewals = Arc::new(Renewals::new(store.clone(), rules.clone(), clock.clone()));
     let meter = Meter::open(
         store.clone(),
@@ -178,12 +176,33 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         months: super::months::LastMonth::default(),
         reloads: super::reload::Reloads::default(),
     };
-    let queues = Queues {
+    Ok((Arc::new(product), queues))
+}
+
+/// What goes into the queues of payers, calls and notes, and their receiving ends.
+fn queues() -> (
+    mpsc::Sender<PayerId>,
+    mpsc::Sender<Followed>,
+    mpsc::Sender<AuditRow>,
+    Queues,
+) {
+    let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
+    let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
+    let (audit, audit_end) = mpsc::channel(QUEUE_MAX);
+    let ends = Queues {
         wake: wake_end,
         followed: followed_end,
         audit: audit_end,
     };
-    Ok((Arc::new(product), queues))
+    (wake, followed, audit, ends)
+}
+
+/// Which pages beside the API are served.
+fn pages(config: &Config) -> Pages {
+    Pages {
+        files: config.ui.enabled,
+        console: config.ui.console,
+    }
 }
 
 fn keys(

@@ -1,6 +1,6 @@
 //! Counting together through a real Redis, and what becomes of it when that goes away.
 
-use crate::stage::{Stage, until};
+use crate::stage::{Stage, address_of, exchange, until};
 use faregate::counters::{Counters, Shared};
 use faregate::policy::limits::{CallLimit, Counted, Pace, Per};
 use faregate::terms::time::HOUR;
@@ -200,6 +200,8 @@ fn a_gate_whose_redis_dies_limits_by_itself_and_serves_as_before() {
                   calls = 4\nperiod = \"1h\"\nreason = \"agreed\"\n";
     stage.with_policy("calls.toml", policy);
     let paula = stage.customer(0);
+    // The gate starts without waiting for Redis.
+    shared(&stage, "1");
     let zones = || paula.call("listZones", &[]).unwrap().status;
     assert_eq!([0; 5].map(|_| zones()), [200, 200, 200, 200, 429]);
 
@@ -209,4 +211,19 @@ fn a_gate_whose_redis_dies_limits_by_itself_and_serves_as_before() {
     let vm = stage.small_vm(0);
     assert_eq!(paula.deploy(&vm).unwrap().status, 200);
     until("it runs", || stage.machines("Running").len() == 1);
+    shared(&stage, "0");
+    redis.server = Redis::serve(redis.port);
+    shared(&stage, "1");
+    assert_eq!([0; 5].map(|_| zones()), [200, 200, 200, 200, 429]);
+}
+
+/// Waits until the gate's metrics say that calls are counted together, or alone.
+fn shared(stage: &Stage, up: &str) {
+    let address = address_of(&stage.text("/operator_page"));
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let wanted = format!("faregate_counting_shared {up}\n");
+    until("calls are counted as expected", || {
+        let heard = exchange(&address, &request).unwrap();
+        heard.body.contains(&wanted)
+    });
 }
