@@ -21,6 +21,7 @@ pub mod forward;
 pub mod reserve;
 pub mod line;
 mod admit;
+pub mod explain;
 mod observe;
 mod outcome;
 mod promise;

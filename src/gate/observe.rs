@@ -69,7 +69,7 @@ pub(super) async fn refused(
 }
 
 /// The mode of the one who would pay, else of the caller, else of the platform.
-async fn mode(gate: &Gate, known: &Known) -> Mode {
+pub(super) async fn mode(gate: &Gate, known: &Known) -> Mode {
     let rules = gate.rules.load_full();
     if rules.modes.rules.is_empty() {
         return Mode::Enforce;

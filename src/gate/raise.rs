@@ -123,7 +123,7 @@ pub(super) async fn verified(
 }
 
 /// Types, finds the owner and the payer, and prices.
-async fn judge(
+pub(super) async fn judge(
     gate: &Gate,
     caller: Caller,
     call: &mut Call,

@@ -11,6 +11,7 @@ pub mod customer;
 pub mod mode;
 pub mod prepaid;
 pub mod shape;
+pub mod table;
 pub mod tariff;
 mod faults;
 mod books;

@@ -5,6 +5,7 @@ pub mod page;
 pub mod payers;
 pub mod console;
 pub mod reload;
+mod explain;
 mod scopes;
 pub mod serve;
 pub mod wiring;

@@ -323,7 +323,11 @@ fn a_faulty_rule_is_named_with_its_line_and_what_to_write() {
     }
     let long = format!("when = \"command == '{}'\"", "x".repeat(600));
     let found = faults(&format!("{head}{long}\n"));
-    assert!(found.iter().any(|fault| fault.contains("over 512 characters")));
+    assert!(
+        found
+            .iter()
+            .any(|fault| fault.contains("over 512 characters"))
+    );
     let twice = format!("{head}class = [\"read\"]\n{head}class = [\"read\"]\n");
     let found = faults(&twice);
     assert!(found.iter().any(|fault| fault.contains("written twice")));
