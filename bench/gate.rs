@@ -1,12 +1,13 @@
-//! The gate against nginx, over one loopback backend, in one run: CPU per call and latency of a
-//! read call, as ratios. `cargo bench --bench gate`.
+//! The gate against nginx and HAProxy, over one loopback backend, in one run: CPU per call and
+//! latency of a read call and of a deploy whose price is held first, as ratios; and whether
+//! unknown key, wrong signature and disabled user can be told apart. `cargo bench --bench gate`.
 //!
 //! Both proxies have one worker, pinned to one core; backend and load run on the other. CPU is the
 //! proxy's own, by the scheduler's count; that figure repeats, calls a second and latency move with
 //! the neighbours. Rounds of the two are interleaved.
 //!
-//! `BENCH_ROUNDS` (5), `BENCH_SECONDS` (3), `BENCH_GATE` (another gate's command line; `{config}`
-//! stands for the configuration that is written here).
+//! `BENCH_CALLS` (`read raise sameness`), `BENCH_ROUNDS` (5), `BENCH_SECONDS` (3), `BENCH_GATE`
+//! (another gate's command line; `{config}` stands for the configuration that is written here).
 #![allow(
     clippy::disallowed_methods,
     reason = "a bench reads the clock and its settings"
@@ -20,8 +21,10 @@ mod load;
 mod measure;
 #[path = "gate/proxies.rs"]
 mod proxies;
+#[path = "gate/sameness.rs"]
+mod sameness;
 
-use load::Figures;
+use load::{Figures, Kind};
 use proxies::Proxy;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +51,7 @@ async fn run(pinned: bool) -> Outcome<()> {
         .join(format!("bench-gate-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let backend = backend::start().await?;
+    let (gate, config) = proxies::gate(&folder, backend)?;
     let sides = [
         Side {
             name: "direct",
@@ -55,7 +59,8 @@ async fn run(pinned: bool) -> Outcome<()> {
             address: backend,
         },
         side("nginx", proxies::nginx(&folder, backend)?),
-        side("gate", proxies::gate(&folder, backend)?),
+        side("haproxy", proxies::haproxy(&folder, backend)?),
+        side("gate", gate),
     ];
     for side in &sides {
         load::until_ready(side.address).await?;
@@ -63,8 +68,9 @@ async fn run(pinned: bool) -> Outcome<()> {
             proxies::pin(proxy.pid(), 0);
         }
     }
+    proxies::top_up(&config)?;
     let mut kept = Vec::new();
-    let done = measured(&sides, rounds, length, pinned, &mut kept).await;
+    let done = everything(&sides, rounds, length, pinned, &mut kept).await;
     drop(sides);
     std::fs::remove_dir_all(&folder)?;
     println!(
@@ -73,6 +79,26 @@ async fn run(pinned: bool) -> Outcome<()> {
         measure::keep("gate", &kept)?.display()
     );
     done
+}
+
+async fn everything(
+    sides: &[Side],
+    rounds: u64,
+    length: Duration,
+    pinned: bool,
+    kept: &mut Vec<serde_json::Value>,
+) -> Outcome<()> {
+    let wanted = std::env::var("BENCH_CALLS").unwrap_or_else(|_| "read raise sameness".to_owned());
+    for kind in [Kind::Read, Kind::Raise] {
+        if wanted.contains(kind.name()) {
+            measured(sides, kind, rounds, length, pinned, kept).await?;
+        }
+    }
+    if wanted.contains("sameness") {
+        let gate = sides.last().ok_or("no gate")?;
+        sameness::measured(gate.address, kept).await?;
+    }
+    Ok(())
 }
 
 struct Side {
@@ -93,12 +119,16 @@ fn side(name: &'static str, proxy: Proxy) -> Side {
 /// What was measured before a fault is kept as well.
 async fn measured(
     sides: &[Side],
+    kind: Kind,
     rounds: u64,
     length: Duration,
     pinned: bool,
     kept: &mut Vec<serde_json::Value>,
 ) -> Outcome<()> {
-    println!("read call; CPU µs/call of the proxy; pinned: {pinned}");
+    println!(
+        "{} call; CPU µs/call of the proxy; pinned: {pinned}",
+        kind.name()
+    );
     println!(
         "{:>5} {:>8} {:>9} {:>12} {:>8} {:>8} {:>14}",
         "open", "side", "calls/s", "CPU µs/call", "p50 ms", "p99 ms", "CPU ÷ nginx"
@@ -107,11 +137,11 @@ async fn measured(
         let mut all: Vec<Vec<Figures>> = sides.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
             for (side, figures) in sides.iter().zip(&mut all) {
-                let taken = one_round(side, open, length).await;
+                let taken = one_round(side, kind, open, length).await;
                 let taken =
                     taken.map_err(|fault| format!("{}, {open} open: {fault}", side.name))?;
                 kept.push(serde_json::json!({
-                    "bench": "gate", "call": "read", "side": side.name, "open": open,
+                    "bench": "gate", "call": kind.name(), "side": side.name, "open": open,
                     "round": round, "calls": taken.calls, "micros": taken.micros,
                     "cpu_nanos": taken.cpu_nanos, "p50_micros": taken.p50,
                     "p99_micros": taken.p99, "pinned": pinned,
@@ -124,11 +154,11 @@ async fn measured(
     Ok(())
 }
 
-async fn one_round(side: &Side, open: usize, length: Duration) -> Outcome<Figures> {
-    load::drive(side.address, open, length / 8).await?;
+async fn one_round(side: &Side, kind: Kind, open: usize, length: Duration) -> Outcome<Figures> {
+    load::drive(side.address, kind, open, length / 8).await?;
     let pid = side.proxy.as_ref().map(Proxy::pid);
     let before = pid.map_or(0, measure::cpu_nanos);
-    let mut taken = load::drive(side.address, open, length).await?;
+    let mut taken = load::drive(side.address, kind, open, length).await?;
     taken.cpu_nanos = pid.map_or(0, measure::cpu_nanos).saturating_sub(before);
     Ok(taken)
 }

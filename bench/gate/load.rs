@@ -9,6 +9,31 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+/// The customer's key and secret.
+pub const KEY: &str = "LIN6rqXuaJwMPfGYFh13qDwYz5VNNz1J2J6qIOWcd3oLQOq0WtD4CwRundBL6rzXToa3lQOC";
+pub const SECRET: &str = "a-secret-of-the-bench";
+/// A key of a user who is disabled.
+pub const KEY_OF_DISABLED: &str =
+    "DISABLEDaJwMPfGYFh13qDwYz5VNNz1J2J6qIOWcd3oLQOq0WtD4CwRundBL6rzXToa3lQOC";
+
+/// What is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A list: nothing is held.
+    Read,
+    /// A deploy: its price is held, durably, before it goes out.
+    Raise,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Raise => "raise",
+        }
+    }
+}
+
 /// What one round came to.
 pub struct Figures {
     pub calls: u64,
@@ -19,11 +44,16 @@ pub struct Figures {
 }
 
 /// Drives one address for so long, and counts what was answered.
-pub async fn drive(address: SocketAddr, open: usize, length: Duration) -> Outcome<Figures> {
+pub async fn drive(
+    address: SocketAddr,
+    kind: Kind,
+    open: usize,
+    length: Duration,
+) -> Outcome<Figures> {
     let start = Instant::now();
     let until = start + length;
     let callers: Vec<_> = (0..open)
-        .map(|_| tokio::spawn(async move { caller(address, until).await }))
+        .map(|number| tokio::spawn(caller(address, request(kind, number), until)))
         .collect();
     let mut latencies = Vec::new();
     for caller in callers {
@@ -44,7 +74,7 @@ pub async fn drive(address: SocketAddr, open: usize, length: Duration) -> Outcom
 pub async fn until_ready(address: SocketAddr) -> Outcome<()> {
     let patience = Instant::now() + Duration::from_secs(30);
     loop {
-        match caller(address, Instant::now()).await {
+        match caller(address, request(Kind::Read, 0), Instant::now()).await {
             Ok(_) => return Ok(()),
             Err(fault) if Instant::now() > patience => {
                 return Err(format!("{address} does not answer: {fault}").into());
@@ -55,8 +85,11 @@ pub async fn until_ready(address: SocketAddr) -> Outcome<()> {
 }
 
 /// One connection: at least one call, then calls until the time is over.
-async fn caller(address: SocketAddr, until: Instant) -> std::io::Result<Vec<u64>> {
-    let request = request();
+async fn caller(
+    address: SocketAddr,
+    request: Vec<u8>,
+    until: Instant,
+) -> std::io::Result<Vec<u64>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut answer = Vec::with_capacity(16 * 1024);
@@ -102,26 +135,40 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::R
     }
 }
 
-/// A signed read call, as a client sends it.
-fn request() -> Vec<u8> {
+/// A signed call, as a client sends it; each connection's deploys have a name of their own.
+fn request(kind: Kind, number: usize) -> Vec<u8> {
+    let name = format!("bench-{number}");
+    let of_kind: &[(&str, &str)] = match kind {
+        Kind::Read => &[
+            ("command", "listVirtualMachines"),
+            ("listall", "true"),
+            ("pagesize", "100"),
+            ("page", "1"),
+        ],
+        Kind::Raise => &[
+            ("command", "deployVirtualMachine"),
+            ("zoneid", "e0000000-0000-4000-8000-000000000001"),
+            ("serviceofferingid", "50000000-0000-4000-8000-000000000001"),
+            ("templateid", "70000000-0000-4000-8000-000000000001"),
+            ("name", &name),
+        ],
+    };
+    signed(of_kind, KEY, SECRET)
+}
+
+/// A GET with these parameters, signed.
+pub fn signed(params: &[(&str, &str)], key: &str, secret: &str) -> Vec<u8> {
     let mut map = ParamMap::default();
-    let parts = [
-        ("command", "listVirtualMachines"),
-        ("listall", "true"),
-        ("pagesize", "100"),
-        ("page", "1"),
+    let always = [
         ("response", "json"),
-        (
-            "apiKey",
-            "LIN6rqXuaJwMPfGYFh13qDwYz5VNNz1J2J6qIOWcd3oLQOq0WtD4CwRundBL6rzXToa3lQOC",
-        ),
+        ("apiKey", key),
         ("signatureVersion", "3"),
         ("expires", "2099-01-01T00:00:00+0000"),
     ];
-    for (name, value) in parts {
+    for (name, value) in params.iter().chain(&always) {
         map.insert(name, value);
     }
-    let signature = signature::sign(&map, b"a-secret-of-the-bench");
+    let signature = signature::sign(&map, secret.as_bytes());
     map.insert("signature", &signature);
     let query = map.to_wire();
     format!("GET /client/api?{query} HTTP/1.1\r\nHost: cloud.example.com\r\nAccept: */*\r\n\r\n")

@@ -1,8 +1,9 @@
-//! The two proxies, each started with one worker and stopped when it is dropped.
+//! The proxies, each started with one worker and stopped when it is dropped.
 
 use crate::Outcome;
+use crate::backend;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A proxy that runs.
@@ -60,14 +61,90 @@ pub fn nginx(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
     Ok(Proxy { child, address })
 }
 
-/// The gate, with no customers: a read call needs none.
-pub fn gate(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
+/// Debian's HAProxy as a plain proxy with kept-alive connections on both sides.
+pub fn haproxy(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
+    let address = free_port()?;
+    let config = format!(
+        "global\n  nbthread 1\n  maxconn 4096\ndefaults\n  mode http\n  timeout connect 5s\n\
+         \x20 timeout client 300s\n  timeout server 300s\n  http-reuse always\n\
+         frontend f\n  bind {address}\n  default_backend b\n\
+         backend b\n  server s {backend}\n"
+    );
+    let path = folder.join("haproxy.cfg");
+    std::fs::write(&path, config)?;
+    let mut command = Command::new("haproxy");
+    command
+        .arg("-db")
+        .arg("-f")
+        .arg(&path)
+        .stdout(Stdio::null());
+    let child = command.spawn().map_err(|fault| {
+        format!("haproxy: {fault}; install it (Debian: apt-get install haproxy) and run again")
+    })?;
+    Ok(Proxy { child, address })
+}
+
+/// The bench's customer, beside the policies that the project ships as examples.
+const CUSTOMER: &str = r#"
+[rest]
+payer = "refuse"
+
+[[customer]]
+id = "bench"
+name = "Bench"
+address = ["1 Sample Street", "10115 Berlin", "DE"]
+seller = "house"
+mode = "prepaid"
+tax = "domestic"
+book = "standard"
+prepaid = "standard"
+owns = [{ domain = "{domain}" }]
+"#;
+
+fn copy_policies(to: &Path) -> std::io::Result<()> {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for kind in ["sellers", "prepaid", "tariffs"] {
+        std::fs::create_dir_all(to.join(kind))?;
+        for file in std::fs::read_dir(from.join(kind))? {
+            let file = file?;
+            std::fs::copy(file.path(), to.join(kind).join(file.file_name()))?;
+        }
+    }
+    std::fs::create_dir_all(to.join("customers"))?;
+    let customer = CUSTOMER.replace("{domain}", backend::DOMAIN);
+    std::fs::write(to.join("customers/bench.toml"), customer)
+}
+
+/// Money for every deploy of the bench, through the operators' socket.
+pub fn top_up(config: &Path) -> Outcome<()> {
+    let done = Command::new(env!("CARGO_BIN_EXE_faregate"))
+        .args([
+            "top-up",
+            "--payer",
+            "bench",
+            "--amount",
+            "1000000000",
+            "--id",
+            "bench",
+        ])
+        .arg("--config")
+        .arg(config)
+        .stdout(Stdio::null())
+        .status()?;
+    if done.success() {
+        Ok(())
+    } else {
+        Err("the bench's customer could not be credited".into())
+    }
+}
+
+/// The gate with one prepaid customer, eight domains down.
+pub fn gate(folder: &Path, backend: SocketAddr) -> Outcome<(Proxy, PathBuf)> {
     let (address, ops) = (free_port()?, free_port()?);
     let config = format!(
         "[listen]\ngate = \"{address}\"\nops = \"{ops}\"\nthreads = 1\n\n[upstream]\n\
          url = \"http://{backend}/client/api\"\nreader_key = \"bench\"\n\
-         reader_secret_file = \"reader.secret\"\n\n[paths]\npolicies = \"{}/policies\"\n",
-        env!("CARGO_MANIFEST_DIR")
+         reader_secret_file = \"reader.secret\"\n"
     );
     let gate = folder.join("gate");
     let init = Command::new(env!("CARGO_BIN_EXE_faregate"))
@@ -79,6 +156,9 @@ pub fn gate(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
         return Err("faregate init failed".into());
     }
     std::fs::write(gate.join("reader.secret"), "bench\n")?;
+    let policies = gate.join("policies");
+    let _ = std::fs::remove_dir_all(&policies);
+    copy_policies(&policies)?;
     let path = gate.join("faregate.toml");
     std::fs::write(&path, config)?;
     std::fs::create_dir_all(gate.join("state"))?;
@@ -97,7 +177,7 @@ pub fn gate(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(|fault| format!("{program}: {fault}"))?;
-    Ok(Proxy { child, address })
+    Ok((Proxy { child, address }, path))
 }
 
 /// Puts a process, with all its threads, on one core where there are two; says whether it did.

@@ -2,12 +2,12 @@
 
 use crate::config::{self, Config, Fault};
 use crate::policy::check;
-use crate::process::wiring;
+use crate::process::{commands, wiring};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints every fault with file, line and what to write instead; 1 where there is one.
-pub fn run(path: &Path, live: bool) -> anyhow::Result<ExitCode> {
+pub fn run(path: &Path, live: bool, admin_key_file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let (config, mut faults) = match config::load(path) {
         Ok(config) => (Some(config), Vec::new()),
         Err(faults) => (None, faults),
@@ -27,6 +27,9 @@ pub fn run(path: &Path, live: bool) -> anyhow::Result<ExitCode> {
     }
     if let Some(config) = config {
         describe(&config);
+        if let Some(file) = admin_key_file {
+            commands::learn(&config, file)?;
+        }
         if live {
             return wiring::check_live(&config);
         }

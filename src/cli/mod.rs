@@ -41,6 +41,10 @@ enum Role {
         /// Also call the management server with each command of the reading role
         #[arg(long)]
         live: bool,
+        /// Read listApis once with an operator's full key (a file of its own: key, then secret)
+        /// and write down what the management server can do
+        #[arg(long, value_name = "FILE")]
+        admin_key_file: Option<PathBuf>,
     },
     /// Write a commented starting configuration and policies
     Init {
@@ -81,7 +85,11 @@ pub fn run() -> ExitCode {
     crate::telemetry::start();
     let outcome = match Arguments::parse().role {
         Role::Serve { config } => serve::run(&config),
-        Role::Check { config, live } => check::run(&config, live),
+        Role::Check {
+            config,
+            live,
+            admin_key_file,
+        } => check::run(&config, live, admin_key_file.as_deref()),
         Role::Init { folder } => init::run(&folder),
         Role::Demo(arguments) => demo::run(&arguments),
         Role::Sandbox(arguments) => sandbox::run(&arguments),

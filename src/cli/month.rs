@@ -9,6 +9,7 @@ use crate::reconcile::correct::{Believed, seconds};
 use crate::reconcile::line::Finding;
 use crate::store::Store;
 use crate::terms::time::BillingMonth;
+use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
@@ -99,9 +100,8 @@ async fn context(config: &Config, offline: bool) -> anyhow::Result<Context> {
     let renewals = Renewals::new(store.clone(), rules.clone(), clock.clone());
     let upstream = &config.upstream;
     let service = (!offline).then(|| {
-        Arc::new(Service::new(
-            upstream.server.clone(),
-            upstream.host.clone(),
+        Arc::new(Service::of(
+            Arc::new(Servers::new(upstream.servers())),
             upstream.reader_key.clone(),
             upstream.reader_secret.clone(),
             clock.clone(),

@@ -5,11 +5,13 @@
 //! says so. What a priced call does to cost is decided per request, in `gate/plan`.
 
 mod parent;
+mod price;
 
 use super::query::ParamMap;
 use std::collections::HashMap;
 
 pub use parent::{Listing, Parent};
+pub use price::PriceRule;
 
 /// How a command runs (`BaseCmd`, `BaseAsyncCmd`, `BaseAsyncCreateCmd`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,24 +58,6 @@ pub enum OwnerRule {
     Unclear,
 }
 
-/// Which rule prices a raising command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "each is the command it prices")]
-pub enum PriceRule {
-    /// It starts nothing that is metered.
-    Free,
-    /// It raises cost and has no rule yet: refused for prepaid, never free.
-    Missing,
-    Deploy,
-    Start,
-    Scale,
-    Volume,
-    Resize,
-    Address,
-    Network,
-    Snapshot,
-}
-
 /// One command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Command {
@@ -89,7 +73,7 @@ pub struct Command {
     pub owner: OwnerRule,
     /// The name around its answer.
     pub wrapper: String,
-    /// What prices it.
+    /// What prices it where it raises.
     pub price: PriceRule,
     /// Why it has this class, or no price.
     pub reason: String,
@@ -112,10 +96,10 @@ impl Command {
             let base = lower.split(['[', '.']).next().unwrap_or(lower);
             self.raises_if.iter().any(|name| name == base)
         });
-        if raises {
-            (Class::Raises, PriceRule::Missing)
-        } else {
-            (self.class, self.price)
+        match (raises, self.class) {
+            (true, _) => (Class::Raises, self.price),
+            (false, Class::Raises) => (self.class, self.price),
+            (false, class) => (class, PriceRule::Free),
         }
     }
 }
@@ -150,6 +134,22 @@ pub enum ParamKind {
     List,
     Map,
     Text,
+}
+
+impl ParamKind {
+    /// The type under CloudStack's own name for it.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Some(match text {
+            "uuid" => Self::Uuid,
+            "boolean" => Self::Boolean,
+            "integer" | "long" | "short" => Self::Integer,
+            "list" => Self::List,
+            "map" => Self::Map,
+            "string" | "date" | "object" | "double" => Self::Text,
+            _ => return None,
+        })
+    }
 }
 
 /// One parameter of a raising command.
@@ -332,7 +332,7 @@ fn command(fields: &[&str]) -> Option<Command> {
         class: class_of(class)?,
         owner: owner_of(owner)?,
         wrapper: (*wrapper).to_owned(),
-        price: price_of(price)?,
+        price: PriceRule::named(price)?,
         reason: (*reason).to_owned(),
         raises_if: list(raises_if),
         no_login: has("no-login"),
@@ -391,35 +391,11 @@ fn parent_of(text: &str) -> Option<(Parent, String)> {
     Some((Parent::named(kind)?, param.to_owned()))
 }
 
-fn price_of(text: &str) -> Option<PriceRule> {
-    Some(match text {
-        "free" => PriceRule::Free,
-        "-" => PriceRule::Missing,
-        "deploy" => PriceRule::Deploy,
-        "start" => PriceRule::Start,
-        "scale" => PriceRule::Scale,
-        "volume" => PriceRule::Volume,
-        "resize" => PriceRule::Resize,
-        "ip" => PriceRule::Address,
-        "network" => PriceRule::Network,
-        "snapshot" => PriceRule::Snapshot,
-        _ => return None,
-    })
-}
-
 fn param<'a>(fields: &[&'a str]) -> Option<(&'a str, &'a str, ParamSchema)> {
     let [command, param, kind, required, bytes_max] = fields else {
         return None;
     };
-    let kind = match *kind {
-        "uuid" => ParamKind::Uuid,
-        "boolean" => ParamKind::Boolean,
-        "integer" | "long" | "short" => ParamKind::Integer,
-        "list" => ParamKind::List,
-        "map" => ParamKind::Map,
-        "string" | "date" | "object" | "double" => ParamKind::Text,
-        _ => return None,
-    };
+    let kind = ParamKind::named(kind)?;
     let bytes_max = bytes_max.parse().ok()?;
     Some((
         command,

@@ -9,5 +9,7 @@ pub mod signature;
 pub mod envelope;
 pub mod async_job;
 pub mod command;
+pub mod live;
+pub mod login;
 pub mod time;
 pub mod xml;

@@ -56,10 +56,29 @@ pub struct UpstreamConfig {
     pub server: String,
     /// The Host header it gets.
     pub host: String,
+    /// Further management servers of the same cloud, each with its Host header.
+    pub others: Vec<(String, String)>,
     /// The reading service account's API key.
     pub reader_key: String,
     /// Its secret.
     pub reader_secret: SecretString,
+}
+
+impl UpstreamConfig {
+    /// Every management server as `host:port`, with its Host header.
+    pub fn servers(&self) -> impl Iterator<Item = (String, String)> {
+        let first = (self.server.clone(), self.host.clone());
+        std::iter::once(first).chain(self.others.iter().cloned())
+    }
+}
+
+/// Which paths beside the API are served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UiConfig {
+    /// The web interface's files.
+    pub enabled: bool,
+    /// The management server's console servlet.
+    pub console: bool,
 }
 
 /// What happens to a raising call whose payer is not decided by money alone.
@@ -86,6 +105,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Billing clock file, for demonstrations alone.
     pub billing_clock: Option<PathBuf>,
+    /// Which paths beside the API are served.
+    pub ui: UiConfig,
     /// Classes for unknown commands.
     pub commands: CommandConfig,
 }

@@ -1,6 +1,6 @@
 //! Edge: the configuration as written, and the check that turns it into [`Config`].
 
-use super::{CommandConfig, Config, Fault, Listen, UpstreamConfig};
+use super::{CommandConfig, Config, Fault, Listen, UiConfig, UpstreamConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -14,6 +14,8 @@ struct Written {
     upstream: WrittenUpstream,
     #[serde(default)]
     paths: WrittenPaths,
+    #[serde(default)]
+    ui: WrittenUi,
     #[serde(default)]
     commands: toml::Table,
 }
@@ -29,10 +31,18 @@ struct WrittenListen {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenUpstream {
-    url: Spanned<String>,
+    url: Option<Spanned<String>>,
+    servers: Option<Vec<Spanned<String>>>,
     host: Option<String>,
     reader_key: Option<String>,
     reader_secret_file: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenUi {
+    enabled: Option<bool>,
+    console: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -122,6 +132,7 @@ pub fn check(
             invoices: path(&paths.invoices, "invoices"),
             key_file: path(&paths.key_file, "faregate.key"),
             billing_clock: paths.billing_clock.as_ref().map(|name| folder.join(name)),
+            ui: check_ui(&written.ui),
             commands,
         }),
         _ => Err(faults.found),
@@ -164,28 +175,82 @@ fn check_upstream(
     environment: &dyn Fn(&str) -> Option<String>,
     faults: &mut Faults<'_>,
 ) -> Option<UpstreamConfig> {
-    let url = environment("FAREGATE_UPSTREAM_URL").unwrap_or(written.url.get_ref().clone());
-    let server = server_of(&url);
-    if server.is_none() {
-        let what = format!("upstream.url = \"{url}\" is not the API of a management server");
-        let instead = "write for example \"http://10.0.0.5:8080/client/api\"";
-        faults.at(written.url.span().start, what, instead);
-    }
+    let at = text_at(written);
+    let servers = servers(written, environment, faults);
     let key = environment("FAREGATE_READER_KEY").or_else(|| written.reader_key.clone());
     if key.is_none() {
         let what = "the reading service account has no key".to_owned();
         let instead = "write upstream.reader_key, or set FAREGATE_READER_KEY; without it customers' \
                        keys cannot be verified and nothing can be enforced";
-        faults.at(written.url.span().start, what, instead);
+        faults.at(at, what, instead);
     }
     let secret = reader_secret(written, folder, environment, faults);
-    let server = server?;
+    let mut servers = servers.into_iter();
+    let (server, host) = servers.next()?;
     Some(UpstreamConfig {
-        host: written.host.clone().unwrap_or_else(|| server.clone()),
         server,
+        host,
+        others: servers.collect(),
         reader_key: key?,
         reader_secret: secret?,
     })
+}
+
+/// Where faults of the upstream as a whole are shown.
+fn text_at(written: &WrittenUpstream) -> usize {
+    let first = written.servers.iter().flatten().next();
+    let found = written.url.as_ref().or(first);
+    found.map_or(0, |url| url.span().start)
+}
+
+/// The servers, each with its Host header; none with a fault.
+fn servers(
+    written: &WrittenUpstream,
+    environment: &dyn Fn(&str) -> Option<String>,
+    faults: &mut Faults<'_>,
+) -> Vec<(String, String)> {
+    let at = text_at(written);
+    let instead = "write for example \"http://10.0.0.5:8080/client/api\"";
+    let urls: Vec<(usize, String)> = match (
+        environment("FAREGATE_UPSTREAM_URL"),
+        &written.url,
+        &written.servers,
+    ) {
+        (Some(url), ..) => vec![(at, url)],
+        (None, Some(url), None) => vec![(at, url.get_ref().clone())],
+        (None, None, Some(urls)) if !urls.is_empty() => urls
+            .iter()
+            .map(|url| (url.span().start, url.get_ref().clone()))
+            .collect(),
+        _ => {
+            let what = "upstream needs either url or servers, and not both".to_owned();
+            faults.at(
+                at,
+                what,
+                "write url for one management server, servers for several",
+            );
+            return Vec::new();
+        }
+    };
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (at, url) in urls {
+        let Some(server) = server_of(&url) else {
+            let what = format!("upstream \"{url}\" is not the API of a management server");
+            faults.at(at, what, instead);
+            continue;
+        };
+        if found.iter().any(|(known, _)| *known == server) {
+            faults.at(
+                at,
+                format!("{server} stands twice"),
+                "name each server once",
+            );
+            continue;
+        }
+        let host = written.host.clone().unwrap_or_else(|| server.clone());
+        found.push((server, host));
+    }
+    found
 }
 
 fn reader_secret(
@@ -200,7 +265,7 @@ fn reader_secret(
     let Some(name) = &written.reader_secret_file else {
         let what = "the reading service account has no secret".to_owned();
         let instead = "write upstream.reader_secret_file, or set FAREGATE_READER_SECRET";
-        faults.at(written.url.span().start, what, instead);
+        faults.at(text_at(written), what, instead);
         return None;
     };
     let path = folder.join(name.get_ref());
@@ -224,6 +289,15 @@ fn reader_secret(
             );
             None
         }
+    }
+}
+
+/// The web interface is served unless it is switched off, the console with it.
+fn check_ui(written: &WrittenUi) -> UiConfig {
+    let enabled = written.enabled.unwrap_or(true);
+    UiConfig {
+        enabled,
+        console: written.console.unwrap_or(enabled),
     }
 }
 
@@ -264,6 +338,27 @@ fn server_of(url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_servers_are_read_in_order_and_each_once() {
+        let head = "[listen]\ngate = \"127.0.0.1:1\"\nops = \"127.0.0.1:2\"\n[upstream]\n";
+        let two = "servers = [\"http://a:1/client/api\", \"http://b/client/api\"]\n";
+        let environment = |name: &str| (name != "FAREGATE_UPSTREAM_URL").then(|| "x".to_owned());
+        let read = |text: String| check("f.toml", &text, Path::new("."), &environment);
+        let config = read(format!("{head}{two}host = \"cloud\"\n")).unwrap();
+        let servers: Vec<(String, String)> = config.upstream.servers().collect();
+        let expected = [("a:1", "cloud"), ("b:80", "cloud")];
+        let expected = expected.map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(servers, expected);
+        for wrong in [
+            String::new(),
+            "servers = []\n".to_owned(),
+            format!("{two}url = \"http://a:1/client/api\"\n"),
+            two.replace("b/", "a:1/"),
+        ] {
+            assert!(read(format!("{head}{wrong}")).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn every_fault_is_told_at_once_with_its_line() {

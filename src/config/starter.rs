@@ -11,6 +11,8 @@ ops = "127.0.0.1:9180"    # the operators' page and metrics; keep it away from c
 
 [upstream]
 url = "http://127.0.0.1:8080/client/api"
+# servers = ["http://10.0.0.5:8080/client/api", "http://10.0.0.6:8080/client/api"]  # for several,
+#                                      # in place of url; a login session stays with its server
 # host = "cloud.example.com"           # the Host header the management server gets; default: url's
 # The reading service account: a custom role of type Admin that allows the list commands named in
 # docs/operating.md and denies everything else. FAREGATE_READER_KEY and FAREGATE_READER_SECRET win.
@@ -22,6 +24,10 @@ store = "state"           # ledger.db (money) and facts.db (what can be pulled a
 policies = "policies"     # sellers, customers, price books, prepaid terms
 invoices = "invoices"     # where issued documents are written
 key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`, keep it private
+
+[ui]
+# enabled = true          # the web interface's files below /client/ pass, by an allow-list
+# console = true          # the management server's own console servlet passes too
 
 [commands]
 # Commands of your plugins that Faregate does not know are refused until they have a class here:

@@ -6,12 +6,13 @@ use super::refusal::Refusal;
 use crate::cloudstack::command::{Class, Command, CommandTable, Known};
 use crate::cloudstack::query::{ParamMap, characters};
 use crate::terms::limits;
+use std::borrow::Cow;
 
 /// What a call is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum Standing<'t> {
     /// A known command, of this class with these parameters; its price rule is as judged too.
-    Known(Class, Command),
+    Known(Class, Cow<'t, Command>),
     /// A call that runs nothing, or a list that the running server has beyond the table:
     /// CloudStack answers.
     Forwarded,
@@ -22,9 +23,12 @@ pub enum Standing {
 /// # Errors
 /// [`Refusal::UnknownCommand`]; [`Refusal::Parameter`] for a value that is longer than its
 /// command's schema lets it be.
-pub fn standing(table: &CommandTable, params: &ParamMap) -> Result<Standing, Refusal> {
+pub fn standing<'t>(table: &'t CommandTable, params: &ParamMap) -> Result<Standing<'t>, Refusal> {
     let name = params.command();
-    for (lower, param) in params.iter() {
+    let long = params
+        .iter()
+        .filter(|(_, param)| param.value.len() > limits::VALUE_BYTES_MAX);
+    for (lower, param) in long {
         let schema = table.param(name, base_name(lower));
         let most = schema.map_or(0, |schema| schema.bytes_max);
         let most = most.max(limits::VALUE_BYTES_MAX);
@@ -38,8 +42,11 @@ pub fn standing(table: &CommandTable, params: &ParamMap) -> Result<Standing, Ref
     match table.resolve(name) {
         Known::Command(command) => {
             let (class, price) = command.judged(params);
-            let mut command = command.clone();
-            (command.class, command.price) = (class, price);
+            let mut command = Cow::Borrowed(command);
+            if (class, price) != (command.class, command.price) {
+                let judged = command.to_mut();
+                (judged.class, judged.price) = (class, price);
+            }
             Ok(Standing::Known(class, command))
         }
         Known::LiveList => Ok(Standing::Forwarded),

@@ -4,25 +4,23 @@
 
 use super::body::AnswerBody;
 use super::parse::{Call, Method};
+use super::session_key;
 use super::wire::{Answer, strip_one_hop};
 use crate::cloudstack::query::ParamMap;
 use crate::terms::limits;
-use crate::upstream::exchange::Connections;
+use crate::upstream::servers::{Fleet, Opened};
 use crate::upstream::{Sent, UpstreamError};
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, header};
-use http_body_util::{BodyExt, Full};
+use http::{Request, Response, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::ext::ReasonPhrase;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Where a call goes and on whose behalf.
 #[derive(Debug)]
 pub struct Way<'a> {
-    /// Idle connections of this core.
-    pub connections: &'a Arc<Connections>,
-    /// The Host header that CloudStack gets.
-    pub host: &'a str,
+    /// This core's connections to the management servers.
+    pub fleet: &'a Fleet,
     /// The client's address.
     pub client: IpAddr,
 }
@@ -33,15 +31,24 @@ fn request(
     call: &Call,
     map: &ParamMap,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let wire = map.to_wire();
-    let builder = match call.method {
-        Method::Get => Request::get(format!("/client/api?{wire}")),
-        Method::Post => Request::post("/client/api")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
+    let (builder, form) = match call.method {
+        Method::Get => {
+            let path = "/client/api?";
+            let mut target = String::with_capacity(map.wire_bytes().saturating_add(path.len()));
+            target.push_str(path);
+            map.write_wire(&mut target);
+            (
+                Request::get(Uri::from_maybe_shared(Bytes::from(target))?),
+                Bytes::new(),
+            )
+        }
+        Method::Post => {
+            let builder = Request::post("/client/api")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            (builder, Bytes::from(map.to_wire()))
+        }
     };
-    let mut builder = builder
-        .header(header::HOST, way.host)
-        .header("X-Forwarded-For", way.client.to_string());
+    let mut builder = builder.header("X-Forwarded-For", way.client.to_string());
     if let Some(agent) = &call.user_agent {
         builder = builder.header(header::USER_AGENT, agent.as_str());
     }
@@ -51,10 +58,18 @@ fn request(
     {
         builder = builder.header(header::COOKIE, cookies);
     }
-    match call.method {
-        Method::Get => builder.body(Full::default()),
-        Method::Post => builder.body(Full::from(wire)),
-    }
+    builder.body(Full::from(form))
+}
+
+/// Sends it where its session lives, else to a server that is up.
+async fn send(
+    way: &Way<'_>,
+    call: &Call,
+    request: Request<Full<Bytes>>,
+    raising: bool,
+) -> Result<Opened, UpstreamError> {
+    let session = call.cookies.as_ref().map(session_key::id);
+    way.fleet.send(request, raising, session.as_ref()).await
 }
 
 /// Forwards a call that cannot raise cost; the answer streams through.
@@ -63,11 +78,55 @@ fn request(
 /// [`UpstreamError`]; a client may simply ask again.
 pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, UpstreamError> {
     let request = request(way, call, &call.params).map_err(|e| unsent(way, e))?;
-    let (answer, sender) = way.connections.send(request, false).await?;
+    let (answer, sender, connections) = send(way, call, request, false).await?;
     let (mut head, body) = answer.into_parts();
     strip_one_hop(&mut head.headers);
-    let body = AnswerBody::streamed(body, sender, way.connections.clone());
+    let body = AnswerBody::streamed(body, sender, connections);
     Ok(Response::from_parts(head, body))
+}
+
+/// Forwards a request for a page beside the API; the answer streams through. A call's cookies go
+/// along where it has some.
+///
+/// # Errors
+/// [`UpstreamError`]; a client may simply ask again.
+pub async fn page(
+    way: &Way<'_>,
+    method: &http::Method,
+    target: &str,
+    headers: http::HeaderMap,
+    call: Option<&Call>,
+) -> Result<Response<AnswerBody>, UpstreamError> {
+    let request = Request::builder().method(method.clone()).uri(target);
+    let request = request.header("X-Forwarded-For", way.client.to_string());
+    let mut request = request
+        .body(Full::default())
+        .map_err(|fault| unsent(way, fault))?;
+    request.headers_mut().extend(headers);
+    let cookies = call.and_then(Call::cookies_upstream);
+    if let Some(value) = cookies.and_then(|text| http::HeaderValue::try_from(text).ok()) {
+        request.headers_mut().insert(header::COOKIE, value);
+    }
+    let session = call.and_then(|call| call.cookies.as_ref());
+    let session = session.map(session_key::id);
+    let (answer, sender, connections) = way.fleet.send(request, false, session.as_ref()).await?;
+    let (mut head, body) = answer.into_parts();
+    strip_one_hop(&mut head.headers);
+    let body = AnswerBody::streamed(body, sender, connections);
+    Ok(Response::from_parts(head, body))
+}
+
+/// The status that one server answers a question of ours with; none where it gives no answer.
+pub async fn status_at(way: &Way<'_>, call: &Call, at: usize) -> Option<u16> {
+    let request = request(way, call, &call.params).ok()?;
+    let (answer, sender, connections) = way.fleet.send_to(at, request).await.ok()?;
+    let (head, body) = answer.into_parts();
+    Limited::new(body, limits::ANSWER_BYTES_MAX)
+        .collect()
+        .await
+        .ok()?;
+    connections.keep(sender);
+    Some(head.status.as_u16())
 }
 
 /// Forwards a call once and holds its whole answer.
@@ -76,7 +135,7 @@ pub async fn stream(way: &Way<'_>, call: &Call) -> Result<Response<AnswerBody>, 
 /// [`UpstreamError`], which says whether CloudStack may have got the call.
 pub async fn whole(way: &Way<'_>, call: &Call, map: &ParamMap) -> Result<Answer, UpstreamError> {
     let request = request(way, call, map).map_err(|e| unsent(way, e))?;
-    let (answer, sender) = way.connections.send(request, true).await?;
+    let (answer, sender, connections) = send(way, call, request, true).await?;
     let (mut head, mut body) = answer.into_parts();
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -88,7 +147,7 @@ pub async fn whole(way: &Way<'_>, call: &Call, map: &ParamMap) -> Result<Answer,
             read.extend_from_slice(data);
         }
     }
-    way.connections.keep(sender);
+    connections.keep(sender);
     strip_one_hop(&mut head.headers);
     let reason = head.extensions.get::<ReasonPhrase>().map_or_else(
         || head.status.canonical_reason().map(str::to_owned),
@@ -109,7 +168,7 @@ pub async fn whole(way: &Way<'_>, call: &Call, map: &ParamMap) -> Result<Answer,
 }
 
 fn unsent(way: &Way<'_>, fault: http::Error) -> UpstreamError {
-    let server = way.connections.server().to_owned();
+    let server = way.fleet.name();
     UpstreamError {
         server,
         what: fault.to_string(),
@@ -119,7 +178,7 @@ fn unsent(way: &Way<'_>, fault: http::Error) -> UpstreamError {
 
 fn lost(way: &Way<'_>, what: String) -> UpstreamError {
     UpstreamError {
-        server: way.connections.server().to_owned(),
+        server: way.fleet.name(),
         what,
         sent: Sent::Unknown,
     }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const LOOKUPS_A_SECOND: usize = 50;
 
 /// Commands after which a key, a user or an account may not be what it was.
-const CHANGE_KEYS: [&str; 22] = [
+const CHANGE_KEYS: [&str; 26] = [
     "registerUserKeys",
     "createUser",
     "updateUser",
@@ -46,6 +46,10 @@ const CHANGE_KEYS: [&str; 22] = [
     "createProject",
     "deleteProject",
     "updateProject",
+    "addAccountToProject",
+    "addUserToProject",
+    "deleteAccountFromProject",
+    "deleteUserFromProject",
     "updateConfiguration",
 ];
 

@@ -12,13 +12,14 @@ use super::classify::{self, Standing};
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::outcome;
+use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
 use super::raise;
 use super::recall;
 use super::refusal::Refusal;
 use super::resend::{Delivery, Resends, Turn};
 use super::respond;
-use super::session::Sessions;
+use super::session::{self, Sessions};
 use super::session_key;
 use super::wire::Answer;
 use crate::clock::Clock;
@@ -34,7 +35,7 @@ use crate::terms::ids::{CallId, JobId, PayerId};
 use crate::terms::money::Micros;
 use crate::upstream::Sent;
 use crate::upstream::directory::Directory;
-use crate::upstream::exchange::Connections;
+use crate::upstream::servers::Fleet;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Response;
@@ -71,10 +72,10 @@ pub struct Gate {
     pub followed: mpsc::Sender<Followed>,
     /// Judged calls, for operators.
     pub audit: mpsc::Sender<AuditRow>,
+    /// Which paths beside the API are served.
+    pub pages: Pages,
     /// Raising requests whose answer may not have arrived.
     pub resends: Arc<Resends>,
-    /// The Host header that CloudStack gets.
-    pub host: String,
 }
 
 /// One core: the shared gate and its own connections.
@@ -83,7 +84,7 @@ pub struct Core {
     /// What every core shares.
     pub gate: Arc<Gate>,
     /// Connections of this core.
-    pub connections: Arc<Connections>,
+    pub fleet: Fleet,
 }
 
 /// The last answer of a connection whose arrival is not known yet.
@@ -104,10 +105,14 @@ pub async fn line(
     let call = match read(&head, &body) {
         Ok(Routed::Api(call)) => call,
         Ok(Routed::Elsewhere(path)) => {
-            return refuse(core, None, &Refusal::NotServed(path), Format::Json).response();
+            let cookies = || parse::session_cookies(&headers(&head));
+            let served = pages::serve(core, &head, &body, path, peer, cookies).await;
+            return served
+                .unwrap_or_else(|refusal| refuse(core, None, &refusal, Format::Json).response());
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
+    session::find_server(core, &call, peer).await;
     let (class, command) = match classify::standing(&core.gate.table, &call.params) {
         Ok(Standing::Known(class, command)) => (class, command),
         Ok(Standing::Forwarded) => {
@@ -129,7 +134,10 @@ pub async fn line(
             let answer = pass(core, &call, &command, peer, "cannot raise cost");
             answer.await.response()
         }
-        Class::Raises => raised(core, call, command, peer, slot).await.response(),
+        Class::Raises => {
+            let command = command.into_owned();
+            raised(core, call, command, peer, slot).await.response()
+        }
     }
 }
 
@@ -191,6 +199,7 @@ pub(super) async fn pass(
         hold: None,
         one_offs: Vec::new(),
         intent: false,
+        in_doubt: None,
     };
     note(gate, id, &command.name, None, "forward", why);
     if followed.job.is_some() {
@@ -248,11 +257,7 @@ fn keep(slot: &Slot, delivery: Delivery) {
 }
 
 fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
-    let headers: Vec<(String, Vec<u8>)> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
+    let headers = headers(head);
     let target = head.uri.to_string();
     parse::request(&RawRequest {
         method: head.method.as_str(),
@@ -260,6 +265,13 @@ fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
         headers: &headers,
         body,
     })
+}
+
+fn headers(head: &Parts) -> Vec<(String, Vec<u8>)> {
+    let headers = head.headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 /// The form of a refusal for a request that could not be read: as CloudStack would find it.
@@ -281,8 +293,7 @@ pub(super) fn fingerprint(call: &Call) -> [u8; 32] {
 
 pub(super) fn way<'a>(core: &'a Core, peer: SocketAddr) -> Way<'a> {
     Way {
-        connections: &core.connections,
-        host: &core.gate.host,
+        fleet: &core.fleet,
         client: peer.ip(),
     }
 }

@@ -12,9 +12,11 @@ use super::refusal::Refusal;
 use super::typed;
 use super::wire::Answer;
 use crate::cloudstack::command::Command;
+use crate::meter::resource::Owner;
 use crate::policy::mode::Mode;
 use crate::terms::ids::{CallId, CsDomainId, PayerId};
 use crate::terms::money::Micros;
+use crate::terms::time::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -35,6 +37,19 @@ impl Known {
     /// Notes the caller.
     pub fn caller(&mut self, caller: &Caller) {
         self.domains.clone_from(&caller.person().domains);
+    }
+
+    /// Finds who pays for what the owner has, and notes both.
+    pub async fn payer(
+        &mut self,
+        gate: &Gate,
+        owner: &Owner,
+        now: Timestamp,
+    ) -> Result<PayerId, Refusal> {
+        self.charged = Some(owner.domain.clone());
+        let payer = gate.meter.payer_of(owner, now).await;
+        self.payer = payer.map_err(|fault| Refusal::CannotAsk(fault.what))?;
+        self.payer.clone().ok_or(Refusal::NobodyPays)
     }
 }
 

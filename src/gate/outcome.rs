@@ -12,7 +12,7 @@ use crate::meter::follow::Followed;
 use crate::meter::line::Settlement;
 use crate::meter::observe::ObservedCall;
 use crate::store::{IntentChange, IntentStatus, Work};
-use crate::terms::ids::JobId;
+use crate::terms::ids::{JobId, PayerId};
 
 /// What an answer says of the hold. The answer itself goes to the client as it is.
 pub(super) async fn answered(
@@ -129,6 +129,14 @@ pub(super) async fn follow(
     }
 }
 
+/// The payer whom the call is held against, where that need not be the owner's.
+fn in_doubt(judged: &Judged) -> Option<PayerId> {
+    judged
+        .payer
+        .clone()
+        .filter(|_| judged.whose.doubt.is_some())
+}
+
 fn followed(
     gate: &Gate,
     call: &Call,
@@ -155,6 +163,7 @@ fn followed(
             .map(|p| p.one_offs.clone())
             .unwrap_or_default(),
         intent: true,
+        in_doubt: in_doubt(judged),
     }
 }
 
@@ -185,6 +194,7 @@ async fn settle_sync(
         command: settle,
         intents: vec![update],
         hold: judged.hold,
+        in_doubt: followed.in_doubt.clone(),
     };
     if let Err(fault) = record(gate, &followed, settlement).await {
         tracing::error!(verb = "settle", call = %judged.id, %fault, "not settled; hold stays");

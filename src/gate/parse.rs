@@ -211,7 +211,10 @@ fn check_form_type(raw: &RawRequest<'_>) -> Result<(), Refusal> {
 
 /// C6: one session cookie. The web interface may send two keys of different scopes, after a SAML
 /// login for instance; CloudStack reads the first.
-fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCookies>, Refusal> {
+///
+/// # Errors
+/// [`Refusal::Cookies`] for two sessions, or a value that is none of a session's.
+pub fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCookies>, Refusal> {
     let mut sessions = Vec::new();
     let mut keys = Vec::new();
     for value in header(headers, "cookie") {

@@ -1,16 +1,32 @@
 //! Pure: which meters a raising call is going to start, from its parameters and from what
 //! CloudStack says of the things that they name.
+//!
+//! One file a family. What a size hangs on is asked of CloudStack; what nobody can know before
+//! the call (a download, a snapshot, a backup) is taken at the most that it can become.
 
+mod address;
+mod autoscale;
+mod backup;
+mod bucket;
+mod call;
+mod kubernetes;
+mod machine;
+mod network;
+mod rules;
+mod shared_fs;
+mod shape;
+mod snapshot;
+mod template;
 mod vm;
+mod volume;
 
 use super::refusal::Refusal;
+use super::typed;
 use crate::cloudstack::command::{Parent, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
-use crate::cloudstack::usage_type::UsageType;
-use crate::meter::resource::Attributes;
 use crate::rate::Planned;
-use crate::terms::ids::ResourceId;
+use call::{Call, entries, networks};
 use std::collections::HashMap;
 
 /// What kind of thing is asked for.
@@ -28,12 +44,49 @@ pub enum Thing {
     Owned(Parent),
     /// The root volume of the VM with that id.
     RootVolumeOf,
+    /// Every volume of the VM with that id, as `volume` children.
+    VolumesOf,
+    /// Every VM with a NIC in the network with that id, as `virtualmachine` children.
+    VmsIn,
+    /// The source NAT address of the VPC with that id.
+    SourceNatOf,
+    /// Every VPN user of an owner, written `domain/account`, or `project/` and its id, as
+    /// `vpnuser` children.
+    VpnUsersOf,
+    /// A range of public addresses.
+    AddressRange,
+    /// A VM that CloudStack does not manage, written `cluster/name`.
+    UnmanagedVm,
+    /// A volume that CloudStack does not manage, written `storage/path`.
+    UnmanagedVolume,
+    /// A global setting, by its name.
+    Setting,
+    /// Every zone, as `zone` children; the id says `all`.
+    Zones,
+    /// Every autoscale group with the profile of that id, as `autoscalevmgroup` children.
+    GroupsOf,
+}
+
+impl Thing {
+    /// What this is a list of; its answer is one node with an item a child.
+    #[must_use]
+    pub const fn items(self) -> Option<&'static str> {
+        match self {
+            Self::VolumesOf => Some("volume"),
+            Self::VmsIn => Some("virtualmachine"),
+            Self::VpnUsersOf => Some("vpnuser"),
+            Self::Zones => Some("zone"),
+            Self::GroupsOf => Some("autoscalevmgroup"),
+            _ => None,
+        }
+    }
 }
 
 const VM: Thing = Thing::Owned(Parent::Vm);
 const VOLUME: Thing = Thing::Owned(Parent::Volume);
 const NETWORK: Thing = Thing::Owned(Parent::Network);
 const SNAPSHOT: Thing = Thing::Owned(Parent::Snapshot);
+const BACKUP: Thing = Thing::Owned(Parent::Backup);
 
 /// One thing by its id.
 pub type Question = (Thing, String);
@@ -51,14 +104,38 @@ pub struct Plan {
     pub before: Vec<Planned>,
 }
 
-const GIB: i64 = 1 << 30;
+impl Plan {
+    fn starts(after: Vec<Planned>) -> Self {
+        Self {
+            after,
+            before: Vec::new(),
+        }
+    }
+}
 
-/// What has to be asked before a call can be priced. What the answers name in turn is in
-/// [`more`].
+/// What has to be asked before a call can be priced: a call that names one of these which is not
+/// there is left to CloudStack, which refuses it. What the answers name in turn is in [`more`].
 #[must_use]
 pub fn needs(rule: PriceRule, params: &ParamMap) -> Vec<Question> {
-    let wanted: &[(Thing, &str)] = match rule {
-        PriceRule::Deploy => &[
+    let wanted = named(rule).iter();
+    let mut needs: Vec<Question> = wanted
+        .filter_map(|(thing, name)| Some((*thing, params.get(name)?.to_ascii_lowercase())))
+        .collect();
+    if matches!(rule, PriceRule::Deploy | PriceRule::VmFromBackup) {
+        needs.extend(networks(params).into_iter().map(|id| (NETWORK, id)));
+        let disks = entries(params, "datadisksdetails", "diskofferingid")
+            .into_iter()
+            .chain(entries(params, "datadiskofferinglist", "diskofferingid"));
+        needs.extend(disks.map(|(_, id)| (Thing::DiskOffering, id)));
+    }
+    needs
+}
+
+/// The things that a rule's parameters name.
+fn named(rule: PriceRule) -> &'static [(Thing, &'static str)] {
+    match rule {
+        PriceRule::Deploy | PriceRule::VmFromBackup => &[
+            (BACKUP, "backupid"),
             (Thing::ServiceOffering, "serviceofferingid"),
             (Thing::Template, "templateid"),
             (Thing::DiskOffering, "diskofferingid"),
@@ -66,64 +143,101 @@ pub fn needs(rule: PriceRule, params: &ParamMap) -> Vec<Question> {
             (VOLUME, "volumeid"),
             (SNAPSHOT, "snapshotid"),
         ],
-        PriceRule::Start => &[(VM, "id")],
+        PriceRule::Start => &[(VM, "id"), (VM, "resourceid")],
         PriceRule::Scale => &[(VM, "id"), (Thing::ServiceOffering, "serviceofferingid")],
+        PriceRule::RestoreVm => &[
+            (VM, "virtualmachineid"),
+            (Thing::Template, "templateid"),
+            (Thing::DiskOffering, "diskofferingid"),
+        ],
+        PriceRule::RecoverVm | PriceRule::VmDetails => &[(VM, "id")],
+        PriceRule::MoveVm
+        | PriceRule::VmSnapshot
+        | PriceRule::BackupOffering
+        | PriceRule::Backup
+        | PriceRule::VmSchedule => &[(VM, "virtualmachineid")],
+        PriceRule::Nic => &[(VM, "virtualmachineid"), (NETWORK, "networkid")],
+        PriceRule::ImportVm => &[(Thing::ServiceOffering, "serviceofferingid")],
+        PriceRule::RevertVm => &[(Thing::Owned(Parent::VmSnapshot), "vmsnapshotid")],
         PriceRule::Volume => &[
             (Thing::DiskOffering, "diskofferingid"),
             (SNAPSHOT, "snapshotid"),
         ],
-        PriceRule::Resize => &[(VOLUME, "id"), (Thing::DiskOffering, "diskofferingid")],
-        PriceRule::Snapshot => &[(VOLUME, "volumeid")],
+        PriceRule::Resize => &[
+            (VOLUME, "id"),
+            (VOLUME, "volumeid"),
+            (Thing::DiskOffering, "diskofferingid"),
+            (Thing::DiskOffering, "newdiskofferingid"),
+        ],
+        PriceRule::Upload => &[(Thing::DiskOffering, "diskofferingid")],
+        PriceRule::ImportVolume => &[(Thing::DiskOffering, "diskofferingid")],
+        PriceRule::TakeVolume => &[(VOLUME, "id"), (VOLUME, "volumeid")],
+        PriceRule::Snapshot | PriceRule::SnapshotPolicy => &[(VOLUME, "volumeid")],
+        PriceRule::CopySnapshot | PriceRule::RevertSnapshot => &[(SNAPSHOT, "id")],
+        PriceRule::RestoreBackup => &[(BACKUP, "id")],
+        PriceRule::RestoreVolume => &[(BACKUP, "backupid"), (VM, "virtualmachineid")],
+        PriceRule::AddressRange => &[(Thing::AddressRange, "id")],
+        PriceRule::RemoteAccess => &[(Thing::Owned(Parent::Address), "publicipid")],
         PriceRule::Network => &[(Thing::NetworkOffering, "networkofferingid")],
-        PriceRule::Address | PriceRule::Free | PriceRule::Missing => &[],
-    };
-    let mut needs: Vec<Question> = wanted
-        .iter()
-        .filter_map(|(thing, name)| Some((*thing, params.get(name)?.to_owned())))
-        .collect();
-    if rule == PriceRule::Deploy {
-        needs.extend(networks(params).into_iter().map(|id| (NETWORK, id)));
-        let disks = entries(params, "datadisksdetails", "diskofferingid");
-        needs.extend(disks.into_iter().map(|(_, id)| (Thing::DiskOffering, id)));
+        PriceRule::NetworkChange => &[
+            (NETWORK, "id"),
+            (NETWORK, "networkid"),
+            (Thing::Owned(Parent::Vpc), "vpcid"),
+            (Thing::NetworkOffering, "networkofferingid"),
+        ],
+        PriceRule::VpcStart => &[(Thing::Owned(Parent::Vpc), "id")],
+        PriceRule::TemplateFrom => &[
+            (VOLUME, "volumeid"),
+            (SNAPSHOT, "snapshotid"),
+            (VM, "virtualmachineid"),
+        ],
+        PriceRule::CopyTemplate => &[(Thing::Template, "id")],
+        PriceRule::Bucket => &[(Thing::Owned(Parent::Bucket), "id")],
+        PriceRule::SharedFs | PriceRule::SharedFsStart | PriceRule::SharedFsChange => &[
+            (Thing::Owned(Parent::SharedFs), "id"),
+            (Thing::ServiceOffering, "serviceofferingid"),
+            (Thing::DiskOffering, "diskofferingid"),
+            (NETWORK, "networkid"),
+        ],
+        PriceRule::Kubernetes
+        | PriceRule::KubernetesScale
+        | PriceRule::KubernetesStart
+        | PriceRule::KubernetesNodes => &[
+            (Thing::Owned(Parent::Kubernetes), "id"),
+            (Thing::ServiceOffering, "serviceofferingid"),
+            (NETWORK, "networkid"),
+        ],
+        PriceRule::AutoScale => &[
+            (Thing::Owned(Parent::AutoScaleGroup), "id"),
+            (Thing::Owned(Parent::AutoScaleProfile), "vmprofileid"),
+        ],
+        PriceRule::AutoScaleProfile => &[
+            (Thing::Owned(Parent::AutoScaleProfile), "id"),
+            (Thing::ServiceOffering, "serviceofferingid"),
+            (Thing::Template, "templateid"),
+        ],
+        PriceRule::Address
+        | PriceRule::LbRule
+        | PriceRule::PfRule
+        | PriceRule::VpnUser
+        | PriceRule::Vpc
+        | PriceRule::PrivateGateway
+        | PriceRule::Template
+        | PriceRule::ResourceDetail
+        | PriceRule::Free
+        | PriceRule::Missing => &[],
     }
-    needs
 }
 
-/// What has to be asked besides, now that the answers to [`needs`] are there: the networks of a
-/// VM that starts, the root volume of one that gets another offering. Without these answers a
-/// call is priced all the same, its networks as their offerings' unknown.
+/// What has to be asked besides, now that these answers are there: the networks of a VM that
+/// starts, the volumes of one that is snapshotted, the profile of a group. Asked in rounds until
+/// nothing is new; without an answer a call is priced at the most that it could be, or refused.
 #[must_use]
 pub fn more(rule: PriceRule, params: &ParamMap, facts: &Facts) -> Vec<Question> {
-    let vm = || Some((VM, params.get("id")?.to_owned()));
-    let found: Vec<Question> = match rule {
-        PriceRule::Start => {
-            let vm = vm().and_then(|question| facts.get(&question));
-            vm.map(nics_of)
-                .unwrap_or_default()
-                .into_iter()
-                .map(|id| (NETWORK, id))
-                .collect()
-        }
-        PriceRule::Scale => {
-            let id = params
-                .get("serviceofferingid")
-                .unwrap_or_default()
-                .to_owned();
-            let sized = facts
-                .get(&(Thing::ServiceOffering, id))
-                .and_then(|offering| offering.number_of("rootdisksize"))
-                .is_some_and(|size| size > 0);
-            let root = vm()
-                .filter(|_| sized)
-                .map(|(_, id)| (Thing::RootVolumeOf, id));
-            root.into_iter().collect()
-        }
-        _ => Vec::new(),
-    };
-    found
-        .into_iter()
-        .filter(|question| !facts.contains_key(question))
-        .collect()
+    let call = Call::new(params, facts);
+    // What stays open is what is asked next; whether it can be priced is judged afterwards.
+    let _ = call.plan(rule, "");
+    call.open()
 }
 
 /// The meters of a call; `None` where a thing that it names does not exist, so that CloudStack
@@ -138,302 +252,91 @@ pub fn plan(
     params: &ParamMap,
     facts: &Facts,
 ) -> Result<Option<Plan>, Refusal> {
+    plain_ids(params)?;
     let missing = |question: &Question| !facts.contains_key(question);
     if needs(rule, params).iter().any(missing) {
         return Ok(None);
     }
-    let call = Call { params, facts };
-    match rule {
-        PriceRule::Free => Ok(Some(Plan::default())),
-        PriceRule::Missing => Err(Refusal::Unpriced(format!("command {command}"))),
-        PriceRule::Deploy => call.deploy().map(Some),
-        PriceRule::Start => call.start().map(Some),
-        PriceRule::Scale => call.scale().map(Some),
-        PriceRule::Volume => call.volume().map(Some),
-        PriceRule::Resize => call.resize().map(Some),
-        PriceRule::Address => Ok(Some(call.address())),
-        PriceRule::Network => Ok(Some(call.network())),
-        PriceRule::Snapshot => call.snapshot().map(Some),
-    }
+    Call::new(params, facts).plan(rule, command).map(Some)
 }
 
-/// Ids of the networks that a deployment names, in its order, each once.
-fn networks(params: &ParamMap) -> Vec<String> {
-    let listed = params.get("networkids").unwrap_or_default();
-    let listed = listed
-        .split(',')
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned);
-    let mapped = entries(params, "iptonetworklist", "networkid");
-    let mut ids = Vec::new();
-    for id in listed.chain(mapped.into_iter().map(|(_, id)| id.to_ascii_lowercase())) {
-        if !ids.contains(&id) {
-            ids.push(id);
+/// Ids inside maps, and that of a resource of any kind, are typed here: a schema knows the map
+/// alone. What is no UUID could be read as another thing than the one that is priced.
+fn plain_ids(params: &ParamMap) -> Result<(), Refusal> {
+    const FIELDS: [&str; 6] = [
+        "diskofferingid",
+        "datadisktemplateid",
+        "networkid",
+        "network",
+        "networkofferingid",
+        "offering",
+    ];
+    for (lower, param) in params.iter() {
+        let field = lower.rsplit_once("].").map_or("", |(_, field)| field);
+        if FIELDS.contains(&field) || lower == "resourceid" {
+            typed::uuid(&param.name, &param.value)?;
         }
     }
-    ids
-}
-
-/// `map[i].field`: each with its `map[i].`, in the order of names.
-fn entries(params: &ParamMap, map: &str, field: &str) -> Vec<(String, String)> {
-    let found = params.iter().filter_map(|(lower, param)| {
-        let rest = lower.strip_prefix(map)?;
-        let is_entry = rest.starts_with('[') && rest.rsplit_once("].")?.1 == field;
-        let at = lower.strip_suffix(field).filter(|_| is_entry)?;
-        Some((at.to_owned(), param.value.to_ascii_lowercase()))
-    });
-    found.collect()
-}
-
-/// Ids of the networks that a VM has NICs in, one for each NIC.
-fn nics_of(vm: &Node) -> Vec<String> {
-    let nics = vm.all("nic").filter_map(|nic| nic.text_of("networkid"));
-    nics.map(str::to_owned).collect()
-}
-
-struct Call<'a> {
-    params: &'a ParamMap,
-    facts: &'a Facts,
+    Ok(())
 }
 
 impl Call<'_> {
-    fn fact(&self, thing: Thing, name: &str) -> Option<&Node> {
-        let id = self.params.get(name)?.to_owned();
-        self.facts.get(&(thing, id))
-    }
-
-    fn wanted(&self, thing: Thing, name: &str) -> Result<&Node, Refusal> {
-        self.fact(thing, name)
-            .ok_or_else(|| refused(name, "is missing, and its price hangs on it"))
-    }
-
-    /// A value of `details[…]`, by its key in lower case; two of one key are refused.
-    fn detail(&self, key: &str) -> Result<Option<&str>, Refusal> {
-        let mut found = None;
-        for (lower, param) in self.params.iter() {
-            let is_key = lower.starts_with("details[")
-                && lower
-                    .rsplit_once("].")
-                    .is_some_and(|(_, inner)| inner == key);
-            if is_key && found.replace(param.value.as_str()).is_some() {
-                return Err(refused(&param.name, "stands there twice; send it once"));
-            }
+    fn plan(&self, rule: PriceRule, command: &str) -> Result<Plan, Refusal> {
+        match rule {
+            PriceRule::Free => Ok(Plan::default()),
+            PriceRule::Missing => Err(Refusal::Unpriced(format!("command {command}"))),
+            PriceRule::Deploy => self.deploy(),
+            PriceRule::Start => self.start(),
+            PriceRule::Scale => self.scale(),
+            PriceRule::VmFromBackup => self.vm_from_backup(),
+            PriceRule::RestoreVm => self.restore_vm(),
+            PriceRule::RecoverVm => self.recover_vm(),
+            PriceRule::MoveVm => self.move_vm(),
+            PriceRule::ImportVm => self.import_vm(),
+            PriceRule::Nic => self.nic(),
+            PriceRule::VmDetails => self.vm_details(),
+            PriceRule::ResourceDetail => self.resource_detail(),
+            PriceRule::RevertVm => self.revert_vm(),
+            PriceRule::VmSchedule => self.vm_schedule(),
+            PriceRule::Volume => self.volume(),
+            PriceRule::Resize => self.resize(),
+            PriceRule::Upload => self.upload(),
+            PriceRule::TakeVolume => self.take_volume(),
+            PriceRule::ImportVolume => self.import_volume(),
+            PriceRule::RevertSnapshot => self.revert_snapshot(),
+            PriceRule::Snapshot => self.snapshot(),
+            PriceRule::CopySnapshot => self.copy_snapshot(),
+            PriceRule::SnapshotPolicy => self.snapshot_policy(),
+            PriceRule::VmSnapshot => self.vm_snapshot(),
+            PriceRule::BackupOffering => self.backup_offering(),
+            PriceRule::Backup => self.backup(),
+            PriceRule::RestoreBackup => self.restore_backup(),
+            PriceRule::RestoreVolume => self.restore_volume(),
+            PriceRule::Address => Ok(self.address()),
+            PriceRule::AddressRange => self.address_range(),
+            PriceRule::LbRule => Ok(self.lb_rule()),
+            PriceRule::PfRule => Ok(self.pf_rule()),
+            PriceRule::VpnUser => Ok(self.vpn_user()),
+            PriceRule::RemoteAccess => Ok(self.remote_access()),
+            PriceRule::Network => Ok(self.network()),
+            PriceRule::NetworkChange => self.network_change(),
+            PriceRule::Vpc => Ok(self.vpc()),
+            PriceRule::VpcStart => Ok(self.vpc_start()),
+            PriceRule::PrivateGateway => Ok(self.private_gateway()),
+            PriceRule::Template => self.template(),
+            PriceRule::TemplateFrom => self.template_from(),
+            PriceRule::CopyTemplate => self.copy_template(),
+            PriceRule::Bucket => self.bucket(),
+            PriceRule::SharedFs => self.shared_fs(),
+            PriceRule::SharedFsStart => self.shared_fs_start(),
+            PriceRule::SharedFsChange => self.shared_fs_change(),
+            PriceRule::Kubernetes => self.kubernetes(),
+            PriceRule::KubernetesScale => self.kubernetes_scale(),
+            PriceRule::KubernetesStart => self.kubernetes_start(),
+            PriceRule::KubernetesNodes => self.kubernetes_nodes(),
+            PriceRule::AutoScale => self.autoscale(),
+            PriceRule::AutoScaleProfile => self.autoscale_profile(),
         }
-        Ok(found)
-    }
-
-    fn number(&self, name: &str, text: Option<&str>) -> Result<Option<i64>, Refusal> {
-        let Some(text) = text else { return Ok(None) };
-        let number = text.parse::<i64>().ok().filter(|n| *n > 0);
-        let plain = text.bytes().all(|b| b.is_ascii_digit());
-        match number {
-            Some(number) if plain => Ok(Some(number)),
-            _ => Err(refused(name, &format!("is `{text}`; write digits"))),
-        }
-    }
-
-    fn volume(&self) -> Result<Plan, Refusal> {
-        let snapshot = self.fact(SNAPSHOT, "snapshotid");
-        let source = snapshot.and_then(|snapshot| snapshot.number_of("virtualsize"));
-        let asked = self.number("size", self.params.get("size"))?;
-        let disk = self.fact(Thing::DiskOffering, "diskofferingid");
-        let fixed = disk.and_then(|disk| disk.number_of("disksize"));
-        let gib = asked.into_iter().chain(fixed).max().unwrap_or(0);
-        let size = bytes("size", gib)?.max(source.unwrap_or(0));
-        if size == 0 {
-            return Err(refused("size", "is missing, and the price hangs on it"));
-        }
-        let attributes = Attributes {
-            name: self.params.get("name").unwrap_or_default().to_owned(),
-            offering: self.params.get("diskofferingid").map(str::to_owned),
-            zone: self
-                .params
-                .get("zoneid")
-                .or_else(|| snapshot.and_then(|snapshot| snapshot.text_of("zoneid")))
-                .map(str::to_owned),
-            size_bytes: Some(size),
-            count: 1,
-            ..Attributes::default()
-        };
-        Ok(Plan {
-            after: vec![planned(UsageType::Volume, attributes)],
-            before: Vec::new(),
-        })
-    }
-
-    /// A volume takes the size asked for, else its new offering's, else it keeps its own.
-    fn resize(&self) -> Result<Plan, Refusal> {
-        let old = of_volume(self.wanted(VOLUME, "id")?);
-        let asked = self.number("size", self.params.get("size"))?;
-        let disk = self.fact(Thing::DiskOffering, "diskofferingid");
-        let fixed = disk
-            .and_then(|disk| disk.number_of("disksize"))
-            .filter(|size| *size > 0);
-        let size = match fixed.or(asked) {
-            Some(gib) => Some(bytes("size", gib)?),
-            None => old.size_bytes,
-        };
-        let offering = disk.and_then(|disk| disk.text_of("id")).map(str::to_owned);
-        let new = Attributes {
-            size_bytes: size,
-            offering: offering.or_else(|| old.offering.clone()),
-            ..old.clone()
-        };
-        Ok(Plan {
-            after: vec![planned(UsageType::Volume, new)],
-            before: vec![planned(UsageType::Volume, old)],
-        })
-    }
-
-    fn address(&self) -> Plan {
-        let zone = self.params.get("zoneid").map(str::to_owned);
-        Plan {
-            after: vec![address(false, zone)],
-            before: Vec::new(),
-        }
-    }
-
-    /// A network is `Allocated` until its first VM runs; one on a persistent offering is
-    /// implemented at once.
-    fn network(&self) -> Plan {
-        let offering = self.fact(Thing::NetworkOffering, "networkofferingid");
-        let persistent = offering.is_some_and(|one| one.text_of("ispersistent") == Some("true"));
-        let zone = self.params.get("zoneid").map(str::to_owned);
-        let attributes = Attributes {
-            name: self.params.get("name").unwrap_or_default().to_owned(),
-            offering: self.params.get("networkofferingid").map(str::to_owned),
-            zone: zone.clone(),
-            state: Some(
-                if persistent {
-                    "Implemented"
-                } else {
-                    "Allocated"
-                }
-                .to_owned(),
-            ),
-            count: 1,
-            ..Attributes::default()
-        };
-        let mut after = vec![planned(UsageType::Network, attributes)];
-        let tier = self.params.get("vpcid").is_some();
-        let nat = offering.is_some_and(has_source_nat);
-        if self.params.get("sourcenatipaddress").is_some() || (persistent && nat && !tier) {
-            after.push(address(true, zone));
-        }
-        Plan {
-            after,
-            before: Vec::new(),
-        }
-    }
-
-    /// The volume's size is the most that a snapshot can have; each further zone holds a copy.
-    fn snapshot(&self) -> Result<Plan, Refusal> {
-        let volume = of_volume(self.wanted(VOLUME, "volumeid")?);
-        let own = volume.zone.clone();
-        let listed = self.params.get("zoneids").unwrap_or_default().split(',');
-        let copies = listed.filter(|zone| !zone.is_empty() && own.as_deref() != Some(*zone));
-        let zones = std::iter::once(own.clone()).chain(copies.map(|zone| Some(zone.to_owned())));
-        let of = |zone: Option<String>| Attributes {
-            name: self.params.get("name").unwrap_or_default().to_owned(),
-            zone,
-            size_bytes: volume.size_bytes,
-            count: 1,
-            ..Attributes::default()
-        };
-        let after = zones
-            .map(|zone| planned(UsageType::Snapshot, of(zone)))
-            .collect();
-        Ok(Plan {
-            after,
-            before: Vec::new(),
-        })
-    }
-}
-
-fn address(source_nat: bool, zone: Option<String>) -> Planned {
-    let attributes = Attributes {
-        source_nat,
-        zone,
-        count: 1,
-        ..Attributes::default()
-    };
-    planned(UsageType::IpAddress, attributes)
-}
-
-/// A network, or an offering of one, that gives source NAT.
-fn has_source_nat(node: &Node) -> bool {
-    node.all("service")
-        .any(|service| service.text_of("name") == Some("SourceNat"))
-}
-
-fn of_network(network: &Node, state: &str) -> Attributes {
-    let text = |name: &str| network.text_of(name).map(str::to_owned);
-    Attributes {
-        name: text("name").unwrap_or_default(),
-        offering: text("networkofferingid"),
-        zone: text("zoneid"),
-        state: Some(state.to_owned()),
-        count: 1,
-        ..Attributes::default()
-    }
-}
-
-/// As the meter reads a volume.
-fn of_volume(volume: &Node) -> Attributes {
-    let text = |name: &str| volume.text_of(name).map(str::to_owned);
-    Attributes {
-        name: text("name").unwrap_or_default(),
-        offering: text("diskofferingid"),
-        template: text("templateid"),
-        zone: text("zoneid"),
-        size_bytes: volume.number_of("size"),
-        count: 1,
-        vm: text("virtualmachineid").map(ResourceId::from),
-        ..Attributes::default()
-    }
-}
-
-/// Bytes of so many GiB, as every size in a request is given.
-fn bytes(name: &str, gib: i64) -> Result<i64, Refusal> {
-    gib.checked_mul(GIB)
-        .ok_or_else(|| refused(name, "is too large"))
-}
-
-const fn planned(usage_type: UsageType, attributes: Attributes) -> Planned {
-    Planned {
-        usage_type,
-        attributes,
-    }
-}
-
-fn volume(size_bytes: Option<i64>, vm: &Attributes) -> Attributes {
-    Attributes {
-        zone: vm.zone.clone(),
-        size_bytes,
-        count: 1,
-        ..Attributes::default()
-    }
-}
-
-fn of_vm(vm: &Node) -> Attributes {
-    let text = |name: &str| vm.text_of(name).map(str::to_owned);
-    Attributes {
-        name: text("name").unwrap_or_default(),
-        offering: text("serviceofferingid"),
-        template: text("templateid"),
-        zone: text("zoneid"),
-        vcpus: vm.number_of("cpunumber"),
-        cpu_mhz: vm.number_of("cpuspeed"),
-        memory_mib: vm.number_of("memory"),
-        count: 1,
-        ..Attributes::default()
-    }
-}
-
-fn refused(name: &str, what: &str) -> Refusal {
-    Refusal::Parameter {
-        name: name.to_owned(),
-        what: what.to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::parse::Call;
 use super::raise::{Judged, rate_refusal, state_of};
 use super::refusal::{Refusal, Shortage};
 use super::reserve::{self, Priced};
+use super::told::may_be_told;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
@@ -81,7 +82,7 @@ pub(super) async fn promise(
         match gate.store.submit(work).await {
             Ok(_) => return Ok(()),
             Err(StoreError::Refused(LedgerRefusal::PromoShort { .. })) => {}
-            Err(fault) => return Err(money_refusal(gate, &payer, judged, fault)),
+            Err(fault) => return Err(money_refusal(gate, &payer, judged, fault).await),
         }
     }
     Err(Refusal::Busy)
@@ -97,6 +98,7 @@ fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
             .unwrap_or_default(),
         one_offs: judged.priced.as_ref().map(one_off_rows).unwrap_or_default(),
         request: hex(&fingerprint(call)),
+        in_doubt: judged.whose.doubt.is_some(),
     };
     Intent {
         call: judged.id,
@@ -130,7 +132,12 @@ fn one_off_rows(priced: &Priced) -> Vec<(String, String, String, String, i64)> {
 }
 
 /// A refusal of the books in the words that the caller may be told.
-fn money_refusal(gate: &Gate, payer: &PayerId, judged: &Judged, fault: StoreError) -> Refusal {
+async fn money_refusal(
+    gate: &Gate,
+    payer: &PayerId,
+    judged: &Judged,
+    fault: StoreError,
+) -> Refusal {
     let (available, missing, cover_short) = match &fault {
         StoreError::Refused(LedgerRefusal::NotEnough {
             available,
@@ -146,11 +153,14 @@ fn money_refusal(gate: &Gate, payer: &PayerId, judged: &Judged, fault: StoreErro
         StoreError::Refused(LedgerRefusal::UnknownPayer(_)) => return Refusal::NobodyPays,
         other => return Refusal::StoreAway(other.to_string()),
     };
+    // Whoever cannot be found out is told nothing.
+    let own = gate.meter.payer_of(&judged.own, judged.sent).await;
+    let own = own.ok().flatten();
     let rules = gate.rules.load();
     let Some(customer) = rules.customers.get(payer) else {
         return Refusal::NobodyPays;
     };
-    let shows = customer.show_balance;
+    let shows = may_be_told(customer, own.as_ref());
     Refusal::NotEnough(Shortage {
         price: judged
             .priced

@@ -2,6 +2,7 @@
 
 use super::admit;
 use super::authenticate::{self, Caller};
+use super::doubt;
 use super::forward;
 use super::line::{Core, Gate, judged_row, lost, way};
 use super::observe::{self, Known};
@@ -17,6 +18,7 @@ use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
+use crate::meter::resource::Owner;
 use crate::rate::RateError;
 use crate::store::StoreError;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
@@ -30,6 +32,8 @@ pub(super) struct Judged {
     pub(super) id: CallId,
     pub(super) payer: Option<PayerId>,
     pub(super) whose: Whose,
+    /// The caller's own account.
+    pub(super) own: Owner,
     pub(super) priced: Option<Priced>,
     pub(super) hold: Option<HoldId>,
     pub(super) job: Option<JobId>,
@@ -139,16 +143,16 @@ pub(super) async fn judge(
     let asked = gate.asker.for_call(command, &call.params);
     let facts = asked.await.map_err(cannot)?;
     let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
+    let own = whose::own(&caller)?;
     let now = gate.clock.billing();
-    let charged = match whose.may_act {
-        true => whose.owner.clone(),
-        false => whose::own(&caller)?,
+    let payer = known.payer(gate, whose.held_against(&own), now).await?;
+    let plan = match whose.doubt {
+        None => plan::plan(command.price, &command.name, &call.params, &facts)?,
+        Some(_) => {
+            let known = (facts, &whose);
+            doubt::plan(gate, &payer, command, &call.params, known, now).await?
+        }
     };
-    known.charged = Some(charged.domain.clone());
-    let payer = gate.meter.payer_of(&charged, now).await.map_err(cannot)?;
-    known.payer.clone_from(&payer);
-    let payer = payer.ok_or(Refusal::NobodyPays)?;
-    let plan = plan::plan(command.price, &command.name, &call.params, &facts)?;
     let priced = match &plan {
         Some(plan) => Some(price(gate, &payer, plan, now).await?),
         None => None,
@@ -160,6 +164,7 @@ pub(super) async fn judge(
         id,
         payer: Some(payer),
         whose,
+        own,
         priced,
         hold: None,
         job: None,
@@ -179,10 +184,12 @@ async fn unpriced(
     known: &mut Known,
 ) -> Result<(Caller, Judged), Refusal> {
     let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
+    let own = whose::own(&caller)?;
     let whose = match command.owner {
         OwnerRule::None | OwnerRule::Unclear => Whose {
-            owner: whose::own(&caller)?,
-            may_act: true,
+            owner: own.clone(),
+            doubt: None,
+            foreign: Vec::new(),
         },
         _ => {
             let questions = whose::needs(command, &call.params);
@@ -190,15 +197,8 @@ async fn unpriced(
             whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?
         }
     };
-    let payer_is = match whose.may_act {
-        true => whose.owner.clone(),
-        false => whose::own(&caller)?,
-    };
     let now = gate.clock.billing();
-    known.charged = Some(payer_is.domain.clone());
-    let payer = gate.meter.payer_of(&payer_is, now).await.map_err(cannot)?;
-    known.payer.clone_from(&payer);
-    let payer = payer.ok_or(Refusal::NobodyPays)?;
+    let payer = known.payer(gate, whose.held_against(&own), now).await?;
     let state = state_of(gate, &payer).await?;
     if state.mode == BillingMode::Prepaid {
         return Err(Refusal::Unpriced(format!("command {}", command.name)));
@@ -207,6 +207,7 @@ async fn unpriced(
         id,
         payer: Some(payer),
         whose,
+        own,
         priced: None,
         hold: None,
         job: None,

@@ -11,8 +11,9 @@ use super::keys;
 use super::line::{Core, way};
 use super::parse::Call;
 use super::refusal::Refusal;
-use super::session_key::{self, SessionId, Vouched};
+use super::session_key::{self, Vouched};
 use crate::cloudstack::envelope;
+use crate::cloudstack::login::SessionId;
 use crate::terms::limits;
 use moka::sync::Cache;
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// How long a login or logout waits for its session's raising calls.
 const TURN_MAX: Duration = Duration::from_secs(60);
+/// How long one server may take to say whether a session is its own.
+const ASK_MAX: Duration = Duration::from_secs(5);
 /// Locks that nobody holds are swept out when there are so many.
 const TURNS_KEPT_MAX: usize = 1_024;
 
@@ -151,6 +154,39 @@ pub(super) async fn caller(core: &Core, call: &Call, peer: SocketAddr) -> Result
     };
     sessions.vouched.insert(session, Arc::new(vouched));
     Ok(authenticate::of_session(person))
+}
+
+/// Finds the server that a call's session lives in, where there are several and none is known to:
+/// each is asked whose the session is, as the raising call of a session is asked. A server that
+/// does not have it says 401 and changes nothing.
+pub(super) async fn find_server(core: &Core, call: &Call, peer: SocketAddr) {
+    let servers = core.fleet.servers();
+    let (Some(cookies), Some(_)) = (&call.cookies, session_key::shown(call)) else {
+        return;
+    };
+    let session = session_key::id(cookies);
+    if servers.count() < 2 || servers.server_of(&session).is_some() {
+        return;
+    }
+    let asked = session_key::question(call);
+    let mut all_deny = true;
+    for at in 0..servers.count() {
+        let way = way(core, peer);
+        let question = forward::status_at(&way, &asked, at);
+        match tokio::time::timeout(ASK_MAX, question).await.ok().flatten() {
+            Some(401) => {}
+            // A role that may not ask, and a second factor that is missing, are sessions too.
+            Some(200 | 432 | 511) => {
+                servers.remember(session, at);
+                return;
+            }
+            Some(_) | None => all_deny = false,
+        }
+    }
+    // A session that no server knows is not asked for again; one that opens is learnt then.
+    if all_deny && let Some(first) = servers.order(Some(&session)).first() {
+        servers.remember(session, *first);
+    }
 }
 
 /// What CloudStack said of the session is what it would say of the call itself, but for a role

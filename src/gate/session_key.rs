@@ -6,13 +6,11 @@
 use super::authenticate::Person;
 use super::parse::{Call, Method, SessionCookies};
 use crate::cloudstack::envelope::Format;
+use crate::cloudstack::login::{SessionId, session_id};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::terms::ids::CsDomainId;
 use sha2::{Digest, Sha256};
-
-/// The hash of a session's id.
-pub type SessionId = [u8; 32];
 
 /// The session keys that one request carries, hashed, each in its place. A request that shows
 /// what a proved one showed carries the key in every place that CloudStack asks for it in.
@@ -40,17 +38,10 @@ pub struct OwnAccount {
     pub domain: CsDomainId,
 }
 
-/// The session that cookies name. Jetty takes an id with or without its node's suffix
-/// (`DefaultSessionIdManager.getId`).
+/// The session that cookies name.
 #[must_use]
 pub fn id(cookies: &SessionCookies) -> SessionId {
-    id_of(&cookies.session)
-}
-
-/// The session that the value of a `JSESSIONID` cookie names.
-#[must_use]
-pub fn id_of(value: &str) -> SessionId {
-    hash(value.split('.').next().unwrap_or_default())
+    session_id(&cookies.session)
 }
 
 /// What a call shows; none where it is in no session, or shows no key at all.

@@ -121,8 +121,16 @@ fn normalised(name: &str, value: &str, kind: ParamKind) -> Result<Option<String>
 /// A UUID of 36 characters in lower case. CloudStack's internal numbers, and anything around a
 /// UUID, are refused: they resolve to what we did not price. A plain word resolves to nothing:
 /// it passes, nothing is found by it here either, and CloudStack says so itself.
-fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
+pub(super) fn uuid(name: &str, value: &str) -> Result<String, Refusal> {
     let lower = value.to_ascii_lowercase();
+    // Every zone, where a template is registered.
+    if lower == "-1"
+        && ["zoneid", "zoneids"]
+            .iter()
+            .any(|zone| name.eq_ignore_ascii_case(zone))
+    {
+        return Ok(lower);
+    }
     let is_uuid = lower.len() == 36
         && lower.bytes().enumerate().all(|(at, b)| match at {
             8 | 13 | 18 | 23 => b == b'-',

@@ -1,28 +1,61 @@
 //! Edge: who would own what a raising call makes, and whether the caller may act for him.
 
 use super::authenticate::Caller;
-use super::plan::{Facts, Question, Thing};
+use super::plan::{self, Facts, Question, Thing};
 use super::refusal::Refusal;
 use crate::cloudstack::command::{Command, OwnerRule, Parent};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::meter::observe::owner_named;
 use crate::meter::resource::Owner;
-use crate::terms::ids::{CsDomainId, CsProjectId};
+use crate::terms::ids::CsDomainId;
+use crate::upstream::UpstreamError;
 use crate::upstream::directory::Directory;
 
 /// CloudStack's account types (`Account.Type`).
 const ROOT_ADMIN: i64 = 1;
 const DOMAIN_ADMIN: i64 = 2;
 
+/// Why a call is not the owner's until it has succeeded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doubt {
+    /// The caller may not act for the owner of something that it names.
+    Stranger,
+    /// CloudStack says that something it names does not exist.
+    NotThere,
+}
+
 /// The owner, and what the caller is to him.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Whose {
-    /// Who would own it.
+    /// Who would own it; the caller where nobody is named, or nobody that there is.
     pub owner: Owner,
-    /// The caller may act for the owner. If not, nothing is said or held of the owner: the call
-    /// is held against the caller, and CloudStack answers it.
-    pub may_act: bool,
+    /// In doubt nothing is said or held of the owner: the call is held against the caller, and
+    /// CloudStack answers it.
+    pub doubt: Option<Doubt>,
+    /// What was found but is not the caller's to act on: to him as unknown as what is not there.
+    pub foreign: Vec<Question>,
+}
+
+impl Whose {
+    /// Against whom the call is held.
+    #[must_use]
+    pub fn held_against<'a>(&'a self, own: &'a Owner) -> &'a Owner {
+        match self.doubt {
+            None => &self.owner,
+            Some(_) => own,
+        }
+    }
+}
+
+/// What the owner parameters, or the thing that they leave to decide, say.
+enum Named {
+    /// Nobody.
+    Nobody,
+    /// Somebody whom CloudStack does not know.
+    NotThere,
+    /// Him.
+    Owner(Owner),
 }
 
 /// The things whose owner decides.
@@ -44,7 +77,8 @@ pub fn needs(command: &Command, params: &ParamMap) -> Vec<Question> {
     found.into_iter().collect()
 }
 
-/// Finds the owner.
+/// Finds the owner, and whether the caller may act for him and for whoever owns what else the
+/// call names and its price hangs on.
 ///
 /// # Errors
 /// [`Refusal::OwnerUnclear`] where no rule tells, [`Refusal::CannotAsk`] where CloudStack could
@@ -61,31 +95,98 @@ pub async fn whose(
         OwnerRule::Unclear | OwnerRule::None => {
             return Err(Refusal::Unpriced(format!("command {}", command.name)));
         }
-        OwnerRule::Caller => None,
+        OwnerRule::Caller => Named::Nobody,
         OwnerRule::Params => by_params(params, directory).await?,
         OwnerRule::Parent(..) => of_thing(command, params, facts, &own),
         OwnerRule::AddressFor | OwnerRule::ParamsElse(_) | OwnerRule::Moves(..) => {
             match by_params(params, directory).await? {
-                Some(owner) => Some(owner),
-                None => of_thing(command, params, facts, &own),
+                Named::Nobody => of_thing(command, params, facts, &own),
+                named => named,
             }
         }
     };
-    let owner = named.unwrap_or_else(|| own.clone());
-    let may_act = may_act(caller, &own, &owner, directory).await?;
-    Ok(Whose { owner, may_act })
+    let (owner, mut doubt) = match named {
+        Named::Owner(owner) => (owner, None),
+        Named::Nobody => (own.clone(), None),
+        Named::NotThere => (own.clone(), Some(Doubt::NotThere)),
+    };
+    let mut known = vec![(own.clone(), true)];
+    if !acts_for(caller, &own, &owner, directory, &mut known).await? {
+        doubt = Some(Doubt::Stranger);
+    }
+    let mut foreign = Vec::new();
+    for question in questions(command, params) {
+        let Some(node) = facts.get(&question) else {
+            doubt = doubt.or(Some(Doubt::NotThere));
+            continue;
+        };
+        let Some(of) = its_owner(&question, node, &own) else {
+            continue;
+        };
+        if !acts_for(caller, &own, &of, directory, &mut known).await? {
+            doubt = Some(Doubt::Stranger);
+            foreign.push(question);
+        }
+    }
+    Ok(Whose {
+        owner,
+        doubt,
+        foreign,
+    })
 }
 
-/// The owner of the thing that the call names; none where it has none (a shared network) or is
-/// not there.
-fn of_thing(command: &Command, params: &ParamMap, facts: &Facts, own: &Owner) -> Option<Owner> {
-    let questions = needs(command, params);
-    let node = facts.get(questions.first()?)?;
-    if let Some(owner) = as_owner(node) {
-        return Some(owner);
+/// What the call names: what its price hangs on, and whose it is.
+fn questions(command: &Command, params: &ParamMap) -> Vec<Question> {
+    let mut all = plan::needs(command.price, params);
+    for question in needs(command, params) {
+        if !all.contains(&question) {
+            all.push(question);
+        }
+    }
+    all
+}
+
+/// The owner of a thing that only he and those above him may use; none of an offering, a
+/// template, or a network that is there for many.
+fn its_owner(question: &Question, node: &Node, own: &Owner) -> Option<Owner> {
+    if !matches!(question.0, Thing::Owned(_)) {
+        return None;
+    }
+    let for_many = node.name == "network"
+        && (node.text_of("type") == Some("Shared") || node.text_of("acltype") == Some("Domain"));
+    if for_many {
+        return None;
     }
     let has_owner = node.text_of("account").is_some() || node.child("projectid").is_some();
-    has_owner.then(|| owner_named(node, own))
+    as_owner(node).or_else(|| has_owner.then(|| owner_named(node, own)))
+}
+
+async fn acts_for(
+    caller: &Caller,
+    own: &Owner,
+    owner: &Owner,
+    directory: &Directory,
+    known: &mut Vec<(Owner, bool)>,
+) -> Result<bool, Refusal> {
+    if let Some((_, may)) = known.iter().find(|(of, _)| of == owner) {
+        return Ok(*may);
+    }
+    let may = may_act(caller, own, owner, directory).await?;
+    known.push((owner.clone(), may));
+    Ok(may)
+}
+
+/// The owner of the thing that the call names; nobody where it names none, or one without an
+/// owner (a shared network).
+fn of_thing(command: &Command, params: &ParamMap, facts: &Facts, own: &Owner) -> Named {
+    let questions = needs(command, params);
+    let Some(question) = questions.first() else {
+        return Named::Nobody;
+    };
+    match facts.get(question) {
+        None => Named::NotThere,
+        Some(node) => its_owner(question, node, own).map_or(Named::Nobody, Named::Owner),
+    }
 }
 
 /// An account or a project is an owner itself.
@@ -113,65 +214,70 @@ pub fn own(caller: &Caller) -> Result<Owner, Refusal> {
     })
 }
 
-/// `projectid`, or `account` with `domainid`; none where the call names nobody.
-async fn by_params(params: &ParamMap, directory: &Directory) -> Result<Option<Owner>, Refusal> {
-    let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
+/// `projectid`, or `account` with `domainid`.
+async fn by_params(params: &ParamMap, directory: &Directory) -> Result<Named, Refusal> {
     if let Some(id) = params.get("projectid") {
-        let project = directory.project(id).await.map_err(cannot)?;
-        return match project {
-            Some(project) => Ok(Some(Owner {
+        let id = id.to_ascii_lowercase();
+        let project = directory.project(&id).await.map_err(cannot)?;
+        return Ok(project.map_or(Named::NotThere, |project| {
+            Named::Owner(Owner {
                 account: None,
                 account_name: None,
                 domain: project.domain.clone(),
-                project: Some(CsProjectId::from(id)),
-            })),
-            None => Err(Refusal::OwnerUnclear(format!("project {id} is not known"))),
-        };
+                project: Some(project.id.clone()),
+            })
+        }));
     }
     let Some(name) = params.get("account") else {
-        return Ok(None);
+        return Ok(Named::Nobody);
     };
     let Some(domain) = params.get("domainid") else {
         return Err(Refusal::OwnerUnclear(
             "account stands without domainid".to_owned(),
         ));
     };
-    let domain = CsDomainId::from(domain);
+    let domain = CsDomainId::from(domain.to_ascii_lowercase());
     let account = directory.account(name, &domain).await.map_err(cannot)?;
-    match account {
-        Some(account) => Ok(Some(Owner {
+    Ok(account.map_or(Named::NotThere, |account| {
+        Named::Owner(Owner {
             account: Some(account.id.clone()),
             account_name: Some(account.name.clone()),
             domain,
             project: None,
-        })),
-        None => Err(Refusal::OwnerUnclear(format!(
-            "account `{name}` is not in that domain"
-        ))),
-    }
+        })
+    }))
 }
 
+/// As CloudStack judges (`DomainChecker.checkAccess`): his own account, root admin, admin of a
+/// domain at or above the owner's, member of the project.
 async fn may_act(
     caller: &Caller,
     own: &Owner,
     owner: &Owner,
     directory: &Directory,
 ) -> Result<bool, Refusal> {
+    let key = caller.person();
     let same_name = owner.account_name.as_ref().map(|name| name.to_lowercase())
         == own.account_name.as_ref().map(|name| name.to_lowercase());
     let same_account = owner.project.is_none() && owner.domain == own.domain && same_name;
-    if same_account || caller.person().account_kind == ROOT_ADMIN {
+    if same_account || key.account_kind == ROOT_ADMIN {
         return Ok(true);
     }
-    let cannot = |fault: crate::upstream::UpstreamError| Refusal::CannotAsk(fault.what);
-    if let Some(project) = &owner.project {
-        // A member of a project is of its domain; CloudStack itself refuses who is no member.
-        let project = directory.project(project.as_str()).await.map_err(cannot)?;
-        return Ok(project.is_some_and(|project| project.domain == own.domain));
+    if key.account_kind == DOMAIN_ADMIN {
+        let path = directory.path(&owner.domain).await.map_err(cannot)?;
+        if path.is_some_and(|path| path.contains(&own.domain)) {
+            return Ok(true);
+        }
     }
-    if caller.person().account_kind != DOMAIN_ADMIN {
+    let Some(project) = &owner.project else {
         return Ok(false);
-    }
-    let path = directory.path(&owner.domain).await.map_err(cannot)?;
-    Ok(path.is_some_and(|path| path.contains(&own.domain)))
+    };
+    let account = (&key.account, key.account_name.as_str());
+    let user = key.user.as_deref().unwrap_or_default();
+    let member = directory.is_member(project, account, user).await;
+    member.map_err(cannot)
+}
+
+fn cannot(fault: UpstreamError) -> Refusal {
+    Refusal::CannotAsk(fault.what)
 }

@@ -6,13 +6,15 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
 use hyper::ext::ReasonPhrase;
 
 /// Headers of one hop; they never cross the gate (RFC 9110 §7.6.1).
-const ONE_HOP: [HeaderName; 6] = [
+const ONE_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::TE,
     header::TRAILER,
     header::UPGRADE,
     header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 /// An answer held whole: CloudStack's to a raising call, or our own refusal.
@@ -65,9 +67,7 @@ pub fn strip_one_hop(headers: &mut HeaderMap) {
         .flat_map(|text| text.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         .collect();
-    for name in named.iter().chain(&ONE_HOP) {
+    for name in named.iter().chain(ONE_HOP.iter()) {
         headers.remove(name);
     }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
 }

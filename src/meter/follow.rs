@@ -56,6 +56,9 @@ pub struct Followed {
     pub one_offs: Vec<LineAmount>,
     /// An intent was written for it.
     pub intent: bool,
+    /// The caller's own payer, where it was not sure whose the call is: if what it makes is
+    /// another payer's, the hold goes back and the other one pays.
+    pub in_doubt: Option<PayerId>,
 }
 
 /// Follows calls.
@@ -130,6 +133,7 @@ impl Follower {
             hold: intent.hold,
             one_offs: planned.one_offs(intent.payer.as_ref()),
             intent: true,
+            in_doubt: intent.payer.clone().filter(|_| planned.in_doubt),
         }
     }
 
@@ -273,6 +277,7 @@ impl Follower {
             command,
             intents,
             hold: call.hold,
+            in_doubt: call.in_doubt.clone(),
         }
     }
 
@@ -430,6 +435,9 @@ pub struct PlannedText {
     /// Hash of the client's request: asked again after our death, it gets the first one's answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
+    /// It was not sure whose the call is.
+    #[serde(default)]
+    pub in_doubt: bool,
 }
 
 impl PlannedText {

@@ -10,15 +10,17 @@ use crate::clock::Clock;
 use crate::cloudstack::tree::Node;
 use crate::ledger::Command;
 use crate::policy::customer::{OwnerPath, PayerChoice, RuleSet};
-use crate::store::{IntentChange, IntervalChange, Store, StoreError, StoredInterval, Work};
-use crate::terms::ids::{HoldId, IntervalId, PayerId};
+use crate::store::{
+    AuditRow, Intent, IntentChange, IntervalChange, Store, StoreError, StoredInterval, Work,
+};
+use crate::terms::ids::{CallId, HoldId, IntervalId, PayerId};
 use crate::terms::time::Timestamp;
 use crate::upstream::UpstreamError;
 use crate::upstream::directory::Directory;
 use crate::upstream::service::Service;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{Mutex, mpsc};
 
 /// Questions that follow from one another: VM → volumes, network → addresses.
@@ -44,7 +46,23 @@ pub struct Settlement {
     pub intents: Vec<IntentChange>,
     /// The hold that the new intervals come from.
     pub hold: Option<HoldId>,
+    /// The payer whom the call is held against, where that need not be the owner's.
+    pub in_doubt: Option<PayerId>,
 }
+
+/// A call that was held against its caller and turned out to be another payer's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Moved {
+    /// Which call.
+    pub call: CallId,
+    /// Who called.
+    pub caller: PayerId,
+    /// Who pays for what it made.
+    pub payer: Option<PayerId>,
+}
+
+/// Moves that are shown to operators, newest first.
+const MOVED_MAX: usize = 50;
 
 /// An answer to a list that was asked to fill a gap.
 #[derive(Debug)]
@@ -72,6 +90,7 @@ pub struct Meter {
     clock: Clock,
     wake: mpsc::Sender<PayerId>,
     running: Mutex<Running>,
+    moved: std::sync::Mutex<Vec<Moved>>,
 }
 
 impl Meter {
@@ -96,6 +115,7 @@ impl Meter {
             clock,
             wake,
             running,
+            moved: std::sync::Mutex::default(),
         })
     }
 
@@ -161,6 +181,11 @@ impl Meter {
                 return Err(fault.into());
             }
         };
+        let moved = moved(&settlement, &intervals);
+        let settlement = match &moved {
+            Some(_) => given_back(settlement),
+            None => settlement,
+        };
         let work = Work {
             command: settlement.command,
             intents: settlement.intents,
@@ -177,11 +202,46 @@ impl Meter {
                 return Err(fault.into());
             }
         }
+        if let Some(moved) = moved {
+            self.tell_of(moved).await;
+        }
         for payer in payers {
             // A full queue means that renewals are under way already.
             let _ = self.wake.try_send(payer);
         }
         Ok(())
+    }
+
+    /// Calls that turned out to be another payer's since the start, for an alarm; newest first.
+    #[must_use]
+    pub fn moved(&self) -> Vec<Moved> {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.clone()
+    }
+
+    /// The books are right already; a note that cannot be written is in the log.
+    async fn tell_of(&self, moved: Moved) {
+        let payer = moved
+            .payer
+            .as_ref()
+            .map_or("nobody", |payer| payer.as_str());
+        let Moved { call, caller, .. } = &moved;
+        tracing::error!(verb = "settle", %call, %caller, payer, "what a call made is another's");
+        let row = AuditRow {
+            at: self.clock.wall(),
+            call: *call,
+            command: String::new(),
+            payer: moved.payer.clone(),
+            verdict: "moved".to_owned(),
+            reason: format!("held against {caller}, who may not act for {payer} or so it seemed"),
+            price: None,
+        };
+        if let Err(fault) = self.store.facts().audit(&[row]).await {
+            tracing::warn!(verb = "audit", %fault, "a moved call was not noted");
+        }
+        let mut all = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(0, moved);
+        all.truncate(MOVED_MAX);
     }
 
     /// What the store has to learn. The inventory may have renamed things that it knew by a
@@ -358,6 +418,37 @@ impl Filled {
             job: None,
         };
         observe(&call, inventory)
+    }
+}
+
+/// Whether what a call in doubt made or changed belongs to another payer than the one whom it is
+/// held against.
+fn moved(settlement: &Settlement, intervals: &[IntervalChange]) -> Option<Moved> {
+    let caller = settlement.in_doubt.clone()?;
+    let (IntentChange::Update { call, .. } | IntentChange::Insert(Intent { call, .. })) =
+        settlement.intents.first()?;
+    let payer = intervals.iter().find_map(|change| match change {
+        IntervalChange::Insert(row) | IntervalChange::Replace(row) => {
+            (row.payer.as_ref() != Some(&caller)).then(|| row.payer.clone())
+        }
+        IntervalChange::End { .. } => None,
+    })?;
+    Some(Moved {
+        call: *call,
+        caller,
+        payer,
+    })
+}
+
+/// The caller's money goes back; the payer of what was made is renewed from its first second.
+fn given_back(settlement: Settlement) -> Settlement {
+    let command = match settlement.command {
+        Some(Command::Settle { hold, at, .. }) => Some(Command::GiveBack { hold, at }),
+        other => other,
+    };
+    Settlement {
+        command,
+        ..settlement
     }
 }
 

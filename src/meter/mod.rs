@@ -9,4 +9,5 @@ pub mod resource;
 pub mod spend;
 pub mod line;
 pub mod follow;
+pub mod kinds;
 pub mod sweep;

@@ -4,9 +4,10 @@
 //! was lost show only here. What was found this way is marked by the source of its border.
 
 use super::inventory::Inventory;
+use super::kinds::{self, Around, Kind, nobody};
 use super::line::{Meter, MeterFault};
 use super::observe::{Observed, ObservedCall, meter, observe, owner_named};
-use super::resource::{Attributes, Border, BorderSource, Change, Interval, MeterId, Owner};
+use super::resource::{Attributes, Border, BorderSource, Change, Interval, MeterId};
 use crate::clock::Clock;
 use crate::cloudstack::time;
 use crate::cloudstack::tree::Node;
@@ -18,6 +19,7 @@ use crate::upstream::UpstreamError;
 use crate::upstream::service::Service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a sweep found, for people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,23 +41,17 @@ pub struct Sweep {
     pub service: Arc<Service>,
     /// Time.
     pub clock: Clock,
+    /// Sweeps so far.
+    pub rounds: AtomicU32,
 }
 
-/// Types that end when their resource is not listed any more.
-const LISTED: [(UsageType, &str, &str); 4] = [
-    (
-        UsageType::AllocatedVm,
-        "listVirtualMachines",
-        "virtualmachine",
-    ),
-    (UsageType::Volume, "listVolumes", "volume"),
-    (
-        UsageType::IpAddress,
-        "listPublicIpAddresses",
-        "publicipaddress",
-    ),
-    (UsageType::Network, "listNetworks", "network"),
-];
+/// What the VMs' list is read as.
+const VMS: (&str, &str) = ("listVirtualMachines", "virtualmachine");
+
+/// Sweeps from one reading of the lists that change seldom to the next.
+const SELDOM_EVERY: u32 = 15;
+
+type Listed = BTreeMap<UsageType, Vec<Node>>;
 
 impl Sweep {
     /// One sweep.
@@ -73,21 +69,27 @@ impl Sweep {
             .map(|intent| intent.sent)
             .min();
         let now = self.clock.billing();
-        let mut listed = BTreeMap::new();
-        for (usage_type, command, item) in LISTED {
-            listed.insert(usage_type, self.rows(command, item).await?);
+        let mut listed = Listed::new();
+        let vms = self.rows(VMS.0, VMS.1, None).await?;
+        listed.insert(UsageType::AllocatedVm, vms);
+        for kind in kinds::OFTEN {
+            let rows = self.rows(kind.command, kind.item, None).await?;
+            listed.insert(first(&kind), rows);
         }
         self.learn(&listed, now).await?;
+        let seldom = self.seldom(&mut listed).await;
         let mut changes = ended(&before, &listed, now);
+        changes.extend(seldom.backups_ended(&before, &listed, now));
         let ends = changes.len();
-        let vms = listed.get(&UsageType::AllocatedVm);
         if claimed.is_none() {
             let known = self.meter.with_inventory(known_vms).await;
+            let vms = listed.get(&UsageType::AllocatedVm);
             changes.extend(
                 vms.into_iter()
                     .flatten()
                     .flat_map(|vm| started(vm, &known, now)),
             );
+            self.others(&listed, &before, now, &mut changes).await?;
         }
         let found = Swept {
             ended: ends,
@@ -117,13 +119,8 @@ impl Sweep {
         listed: &BTreeMap<UsageType, Vec<Node>>,
         now: Timestamp,
     ) -> Result<(), MeterFault> {
-        let nobody = Owner {
-            account: None,
-            account_name: None,
-            domain: "".into(),
-            project: None,
-        };
-        for (usage_type, command, _) in LISTED {
+        let often = kinds::OFTEN.map(|kind| (first(&kind), kind.command));
+        for (usage_type, command) in std::iter::once((UsageType::AllocatedVm, VMS.0)).chain(often) {
             let rows = listed.get(&usage_type).cloned().unwrap_or_default();
             let answer = Node {
                 children: rows,
@@ -132,7 +129,7 @@ impl Sweep {
             let list = ObservedCall {
                 command,
                 params: &|_| None,
-                owner: nobody.clone(),
+                owner: nobody(),
                 sent: now,
                 answered: now,
                 answer: &answer,
@@ -147,10 +144,124 @@ impl Sweep {
         Ok(())
     }
 
-    async fn rows(&self, command: &str, item: &str) -> Result<Vec<Node>, UpstreamError> {
-        let asked = [("listall", "true"), ("projectid", "-1")];
+    /// Adds the lists that change seldom, each quarter of an hour; one that cannot be read ends
+    /// and starts nothing.
+    async fn seldom(&self, listed: &mut Listed) -> Seldom {
+        let mut found = Seldom::default();
+        if !self
+            .rounds
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(SELDOM_EVERY)
+        {
+            return found;
+        }
+        for kind in kinds::SELDOM {
+            match self.rows(kind.command, kind.item, kind.filter).await {
+                Ok(rows) => {
+                    for usage_type in kind.types {
+                        listed.insert(*usage_type, rows.clone());
+                    }
+                }
+                Err(fault) => {
+                    tracing::info!(verb = "sweep", list = kind.command, %fault, "not swept");
+                }
+            }
+        }
+        found.backups = self.rows("listBackups", "backup", None).await.ok();
+        found
+    }
+
+    /// What else started without our seeing it. What nobody pays for is left out.
+    async fn others(
+        &self,
+        listed: &Listed,
+        before: &[Interval],
+        now: Timestamp,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), MeterFault> {
+        let of = |usage_type| listed.get(&usage_type).map(Vec::as_slice);
+        let addresses = of(UsageType::IpAddress).unwrap_or_default();
+        let mut around = Around::of(addresses, of(UsageType::Volume).unwrap_or_default());
+        around.known = self.meter.with_inventory(known_meters).await;
+        for kind in kinds::OFTEN.iter().chain(&kinds::SELDOM) {
+            for row in of(first(kind)).unwrap_or_default() {
+                for interval in kinds::started(kind, row, &around, now) {
+                    let payer = self.meter.payer_of(&interval.owner, interval.start.at);
+                    let is_new = around.known.insert(key_of(&interval));
+                    if is_new && payer.await?.is_some() {
+                        changes.push(Change::Open(interval));
+                    }
+                }
+                let id = row.text_of("id");
+                let open = before.iter().find(|open| {
+                    open.meter.usage_type == first(kind) && id == Some(open.meter.resource.as_str())
+                });
+                changes.extend(open.and_then(|open| kinds::grown(kind, row, open, now)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn rows(
+        &self,
+        command: &str,
+        item: &str,
+        filter: Option<(&str, &str)>,
+    ) -> Result<Vec<Node>, UpstreamError> {
+        let mut asked = vec![("listall", "true"), ("projectid", "-1")];
+        asked.extend(filter);
         self.service.list(command, item, &asked).await
     }
+}
+
+/// What only some sweeps read, beside the kinds.
+#[derive(Default)]
+struct Seldom {
+    backups: Option<Vec<Node>>,
+}
+
+impl Seldom {
+    /// A VM's backups cost until it has neither an offering for them nor a backup.
+    fn backups_ended(&self, before: &[Interval], listed: &Listed, now: Timestamp) -> Vec<Change> {
+        let Some(backups) = &self.backups else {
+            return Vec::new();
+        };
+        let vms = listed.get(&UsageType::AllocatedVm);
+        let offered = |id: &str| {
+            let mut rows = vms.into_iter().flatten();
+            rows.any(|vm| vm.text_of("id") == Some(id) && vm.child("backupofferingid").is_some())
+        };
+        let backed = |id: &str| {
+            let mut rows = backups.iter();
+            rows.any(|backup| backup.text_of("virtualmachineid") == Some(id))
+        };
+        let metered = before.iter().filter(|open| {
+            let id = open.meter.resource.as_str();
+            open.meter.usage_type == UsageType::Backup && !offered(id) && !backed(id)
+        });
+        metered
+            .map(|open| Change::Close {
+                meter: open.meter.clone(),
+                at: Border {
+                    at: now,
+                    source: BorderSource::Sweep,
+                },
+            })
+            .collect()
+    }
+}
+
+/// The type that names a kind.
+fn first(kind: &Kind) -> UsageType {
+    kind.types.first().copied().unwrap_or(UsageType::Volume)
+}
+
+fn key_of(interval: &Interval) -> (UsageType, ResourceId) {
+    (interval.meter.usage_type, interval.meter.resource.clone())
+}
+
+fn known_meters(inventory: &Inventory) -> BTreeSet<(UsageType, ResourceId)> {
+    inventory.running().map(key_of).collect()
 }
 
 /// VMs that are metered, with whether they run.
@@ -264,13 +375,7 @@ fn open(meter: MeterId, vm: &Node, start: Border) -> Change {
         count: 1,
         ..Attributes::default()
     };
-    let nobody = Owner {
-        account: None,
-        account_name: None,
-        domain: "".into(),
-        project: None,
-    };
-    let owner = owner_named(vm, &nobody);
+    let owner = owner_named(vm, &nobody());
     Change::Open(Interval {
         meter,
         owner,

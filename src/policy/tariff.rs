@@ -39,13 +39,14 @@ pub enum Component {
     VmSnapshotGib,
     VmSnapshotOnPrimaryGib,
     BucketGib,
+    VolumeSecondaryGib,
 }
 
 const GIB: i64 = 1 << 30;
 
 impl Component {
     /// Every component with the name that policy files use.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 21] = [
         (Self::Vm, "vm"),
         (Self::Vcpu, "vcpu"),
         (Self::RamGib, "ram_gib"),
@@ -66,6 +67,7 @@ impl Component {
         (Self::VmSnapshotGib, "vm_snapshot_gib"),
         (Self::VmSnapshotOnPrimaryGib, "vm_snapshot_on_primary_gib"),
         (Self::BucketGib, "bucket_gib"),
+        (Self::VolumeSecondaryGib, "volume_secondary_gib"),
     ];
 
     /// The component with that name, if there is one.
@@ -113,6 +115,7 @@ impl Component {
             Self::VmSnapshotGib => UsageType::VmSnapshot,
             Self::VmSnapshotOnPrimaryGib => UsageType::VmSnapshotOnPrimary,
             Self::BucketGib => UsageType::Bucket,
+            Self::VolumeSecondaryGib => UsageType::VolumeSecondary,
         }
     }
     /// Metered units (MiB, bytes, pieces) of one priced unit (GiB, piece).
@@ -126,7 +129,8 @@ impl Component {
             | Self::IsoGib
             | Self::VmSnapshotGib
             | Self::VmSnapshotOnPrimaryGib
-            | Self::BucketGib => GIB,
+            | Self::BucketGib
+            | Self::VolumeSecondaryGib => GIB,
             _ => 1,
         }
     }

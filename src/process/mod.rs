@@ -1,5 +1,6 @@
 //! Edge: roles, wiring, signals, drain: the only place that knows all the others.
 
+pub mod commands;
 pub mod months;
 pub mod page;
 pub mod payers;

@@ -401,6 +401,17 @@ fn alarms(
             act: "mend the price book or the resource's figures; it is tried again".to_owned(),
         });
     }
+    alarms.extend(product.meter.moved().into_iter().map(|moved| {
+        let payer = moved.payer.as_ref().map_or("nobody", PayerId::as_str);
+        AlarmView {
+            kind: "moved".to_owned(),
+            what: format!(
+                "{} started something that is {payer}'s: its hold went back, {payer} pays",
+                moved.caller
+            ),
+            act: "look whether the caller's role lets him act for the other".to_owned(),
+        }
+    }));
     let unresolved = IntentStatus::Unresolved.name();
     for hold in view.holds.iter().filter(|hold| hold.status == unresolved) {
         alarms.push(AlarmView {

@@ -7,7 +7,7 @@ use crate::gate::line::Core;
 use crate::meter::follow::PlannedText;
 use crate::store::AuditRow;
 use crate::terms::time::SECOND;
-use crate::upstream::exchange::Connections;
+use crate::upstream::servers::Fleet;
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -120,6 +120,7 @@ fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<boo
     let stopped = stop.clone();
     tokio::spawn(async move { renewals.run(queues.wake, stopped).await });
     tokio::spawn(product.follower.clone().run(queues.followed, stop.clone()));
+    tokio::spawn(probes(product.clone(), stop.clone()));
     tokio::spawn(audit(product.clone(), queues.audit));
     tokio::spawn(sweeps(product.clone(), stop.clone()));
     tokio::spawn(super::months::run(product.clone(), stop.clone()));
@@ -133,6 +134,14 @@ async fn audit(product: Arc<Product>, mut rows: mpsc::Receiver<AuditRow>) {
             tracing::warn!(verb = "audit", %fault, "judged calls were not noted");
         }
         group.clear();
+    }
+}
+
+/// Several servers are probed; one alone is asked whatever it shows.
+async fn probes(product: Arc<Product>, stop: watch::Receiver<bool>) {
+    if product.servers.count() > 1 {
+        let fleet = Fleet::new(product.servers.clone(), &product.clock);
+        fleet.probe(stop).await;
     }
 }
 
@@ -166,11 +175,10 @@ fn core(
                 return;
             }
         };
-        let server = product.config.upstream.server.clone();
-        let connections = Arc::new(Connections::new(server, product.clock.clone()));
+        let fleet = Fleet::new(product.servers.clone(), &product.clock);
         let core = Arc::new(Core {
             gate: product.gate.clone(),
-            connections,
+            fleet,
         });
         if let Err(fault) = runtime.block_on(accept::serve(listener, core, stop)) {
             tracing::error!(verb = "accept", %fault, "a core stopped");

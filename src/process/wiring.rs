@@ -1,13 +1,13 @@
 //! Edge: from a checked configuration to the parts that run.
 
 use crate::clock::Clock;
-use crate::cloudstack::command::CommandTable;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
 use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
+use crate::gate::pages::Pages;
 use crate::gate::resend::Resends;
 use crate::gate::session::Sessions;
 use crate::meter::follow::{Followed, Follower};
@@ -18,11 +18,13 @@ use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
+use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tokio::sync::mpsc;
 
 /// Payers, calls and notes that wait for their task.
@@ -39,6 +41,8 @@ pub struct Product {
     pub store: Store,
     /// The rules in force.
     pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The management servers.
+    pub servers: Arc<Servers>,
     /// The reading service account.
     pub service: Arc<Service>,
     /// Who is who.
@@ -108,7 +112,8 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let store = Store::open(&config.store).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
-    let service = Arc::new(service(&config, &clock));
+    let servers = Arc::new(Servers::new(config.upstream.servers()));
+    let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
     let (wake, wake_end) = mpsc::channel(QUEUE_MAX);
     let (followed, followed_end) = mpsc::channel(QUEUE_MAX);
@@ -129,6 +134,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         store: store.clone(),
         service: service.clone(),
         clock: clock.clone(),
+        rounds: AtomicU32::new(0),
     };
     let keys = Keys::new(
         service.clone(),
@@ -141,7 +147,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         clock: clock.clone(),
         store: store.clone(),
         rules: rules.clone(),
-        table: Arc::new(CommandTable::new(&config.commands.classes)?),
+        table: Arc::new(super::commands::table(&config)?),
         keys,
         sessions: Sessions::default(),
         directory: directory.clone(),
@@ -150,14 +156,18 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         meter: meter.clone(),
         followed,
         audit,
+        pages: Pages {
+            files: config.ui.enabled,
+            console: config.ui.console,
+        },
         resends: Arc::new(Resends::new(clock.clone())),
-        host: config.upstream.host.clone(),
     };
     let product = Product {
         config,
         clock,
         store,
         rules,
+        servers,
         service,
         directory,
         renewals,
@@ -189,11 +199,10 @@ pub fn clock(config: &Config) -> anyhow::Result<Clock> {
 
 /// The reading service account.
 #[must_use]
-pub fn service(config: &Config, clock: &Clock) -> Service {
+pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service {
     let upstream = &config.upstream;
-    Service::new(
-        upstream.server.clone(),
-        upstream.host.clone(),
+    Service::of(
+        servers,
         upstream.reader_key.clone(),
         upstream.reader_secret.clone(),
         clock.clone(),
@@ -201,7 +210,7 @@ pub fn service(config: &Config, clock: &Clock) -> Service {
 }
 
 /// What the reading role must be able to call.
-const READS: [&str; 12] = [
+const READS: [&str; 26] = [
     "listUsers",
     "listAccounts",
     "listDomains",
@@ -214,6 +223,20 @@ const READS: [&str; 12] = [
     "listNetworks",
     "listPublicIpAddresses",
     "listUsageTypes",
+    "listDiskOfferings",
+    "listNetworkOfferings",
+    "listProjectAccounts",
+    "listTemplates",
+    "listIsos",
+    "listVPCs",
+    "listSnapshots",
+    "listVMSnapshot",
+    "listBackups",
+    "listLoadBalancerRules",
+    "listPortForwardingRules",
+    "listVpnUsers",
+    "listBuckets",
+    "listUsageRecords",
 ];
 
 /// Calls each command of the reading role once and prints what it may not.
@@ -225,7 +248,8 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let service = service(config, &Clock::system());
+        let servers = Arc::new(Servers::new(config.upstream.servers()));
+        let service = service(config, servers, &Clock::system());
         let mut refused = Vec::new();
         for command in READS {
             let page = [("page", "1"), ("pagesize", "1")];

@@ -134,6 +134,7 @@ pub fn counts_hours(usage_type: UsageType) -> bool {
             | UsageType::VmDiskIoWrite
             | UsageType::VmDiskBytesRead
             | UsageType::VmDiskBytesWrite
+            | UsageType::Bucket
     )
 }
 

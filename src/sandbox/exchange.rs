@@ -7,7 +7,7 @@ use super::refused::{Refused, forbidden, unauthorized, unknown_command};
 use super::server::Sandbox;
 use super::session::{self, Proof};
 use super::work::Work;
-use super::{auth, commands, control, finish, write};
+use super::{auth, commands, control, finish, further, pages, write};
 use crate::cloudstack::envelope::{
     Format, SECURITY_HEADERS, content_type, description, error_body,
 };
@@ -28,7 +28,7 @@ const CREATE_PHASE: Duration = Duration::from_millis(30);
 /// Without an id CloudStack answers these with an empty 200.
 const NAMELESS: [&str; 3] = ["activateProject", "deleteProject", "updateProject"];
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Answers a request. An error closes the connection without an answer: the fault `answer-lost`.
 ///
@@ -46,12 +46,17 @@ pub async fn respond(
     let is_post = head.method == Method::POST;
     match head.uri.path() {
         "/sandbox/faults" if is_post => return Ok(switch(&sandbox, &body)),
+        "/sandbox/servers" if is_post => return Ok(further::answer(&sandbox, &body).await),
         "/sandbox/state" => {
             let state = control::state(&sandbox.look());
             return Ok(plain(200, &state.to_string()));
         }
         path if path == "/client/api" || path.starts_with("/client/api/") => {}
-        _ => return Ok(plain(404, "the API is at /client/api")),
+        path => {
+            let query = head.uri.query().unwrap_or_default();
+            let page = pages::answer(&head.method, path, query, &head.headers);
+            return Ok(page.unwrap_or_else(|| plain(404, "the API is at /client/api")));
+        }
     }
     if !matches!(head.method, Method::GET | Method::POST | Method::HEAD) {
         return Ok(plain(405, ""));
@@ -412,13 +417,13 @@ fn written(status: u16, body: String, format: Format) -> Answer {
     answer
 }
 
-fn plain(status: u16, text: &str) -> Answer {
+pub(super) fn plain(status: u16, text: &str) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     answer
 }
 
-fn append(answer: &mut Answer, name: &str, value: &str) {
+pub(super) fn append(answer: &mut Answer, name: &str, value: &str) {
     let parts = (
         HeaderName::from_bytes(name.as_bytes()),
         HeaderValue::from_str(value),

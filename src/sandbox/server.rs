@@ -1,6 +1,7 @@
 //! Edge: the stand-in's listener, its connections and the saving of its file.
 
 use super::cloud::{Cloud, Moment};
+use super::further::Further;
 use super::session::Sessions;
 use super::{control, exchange, save, seed};
 use crate::clock::Clock;
@@ -62,13 +63,29 @@ pub enum SandboxError {
 pub struct Sandbox {
     /// Options it was started with.
     pub options: SandboxOptions,
-    cloud: Mutex<Cloud>,
+    /// Further servers of its cloud.
+    pub further: Further,
+    cloud: Arc<Mutex<Cloud>>,
     sessions: Mutex<Sessions>,
-    dirty: AtomicBool,
+    dirty: Arc<AtomicBool>,
     saving: Mutex<()>,
 }
 
 impl Sandbox {
+    /// Another management server of the same cloud, with sessions of its own; the first one
+    /// saves what it changes.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self {
+            options: self.options.clone(),
+            further: Further::default(),
+            cloud: self.cloud.clone(),
+            sessions: Mutex::default(),
+            dirty: self.dirty.clone(),
+            saving: Mutex::default(),
+        }
+    }
+
     /// The cloud, to look at.
     pub fn look(&self) -> MutexGuard<'_, Cloud> {
         self.cloud.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,10 +140,11 @@ pub async fn serve(
     let bound = listener.local_addr().map_err(refused)?;
     let sandbox = Arc::new(Sandbox {
         options,
-        cloud: Mutex::new(cloud),
-        sessions: Mutex::new(Sessions::default()),
-        dirty: AtomicBool::new(true),
-        saving: Mutex::new(()),
+        further: Further::default(),
+        cloud: Arc::new(Mutex::new(cloud)),
+        sessions: Mutex::default(),
+        dirty: Arc::new(AtomicBool::new(true)),
+        saving: Mutex::default(),
     });
     // Nobody waiting for the address is no reason not to serve.
     let _ = ready.send(bound);
@@ -201,7 +219,11 @@ fn admit(
     });
 }
 
-async fn connection(stream: TcpStream, sandbox: Arc<Sandbox>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn connection(
+    stream: TcpStream,
+    sandbox: Arc<Sandbox>,
+    mut stop: watch::Receiver<bool>,
+) {
     // Without it a small answer waits for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| exchange::respond(sandbox.clone(), request));

@@ -52,7 +52,11 @@ pub struct Directory {
     domains: Cache<(), Arc<Domains>>,
     accounts: Cache<(String, String), Arc<AccountFact>>,
     projects: Cache<String, Arc<ProjectFact>>,
+    members: Cache<Member, ()>,
 }
+
+/// Project, account, user.
+type Member = (String, String, String);
 
 impl Directory {
     /// A directory that asks with this service account.
@@ -64,6 +68,10 @@ impl Directory {
             domains: Cache::builder().max_capacity(1).time_to_live(KEPT).build(),
             accounts: kept().build(),
             projects: Cache::builder()
+                .max_capacity(KEPT_MAX)
+                .time_to_live(KEPT)
+                .build(),
+            members: Cache::builder()
                 .max_capacity(KEPT_MAX)
                 .time_to_live(KEPT)
                 .build(),
@@ -116,9 +124,10 @@ impl Directory {
             ("domainid", domain.as_str()),
             ("details", "min"),
         ];
-        let answer = self.service.call("listAccounts", &asked).await?;
-        let found = answer
-            .node
+        let Some(node) = self.service.find("listAccounts", &asked).await? else {
+            return Ok(None);
+        };
+        let found = node
             .all("account")
             .filter_map(account_of)
             .find(|account| account.name.to_lowercase() == key.0 && account.domain == *domain);
@@ -135,12 +144,11 @@ impl Directory {
     /// As [`Directory::path`].
     pub async fn account_by_id(&self, id: &str) -> Result<Option<AccountFact>, UpstreamError> {
         let asked = [("id", id), ("listall", "true"), ("details", "min")];
-        let answer = self.service.call("listAccounts", &asked).await?;
-        Ok(answer
-            .node
-            .all("account")
-            .filter_map(account_of)
-            .find(|a| a.id.as_str() == id))
+        let node = self.service.find("listAccounts", &asked).await?;
+        Ok(node.and_then(|node| {
+            let mut accounts = node.all("account").filter_map(account_of);
+            accounts.find(|account| account.id.as_str() == id)
+        }))
     }
 
     /// The project with that id.
@@ -152,9 +160,10 @@ impl Directory {
             return Ok(Some(known));
         }
         let asked = [("id", id), ("listall", "true")];
-        let answer = self.service.call("listProjects", &asked).await?;
-        let found = answer
-            .node
+        let Some(node) = self.service.find("listProjects", &asked).await? else {
+            return Ok(None);
+        };
+        let found = node
             .all("project")
             .filter_map(project_of)
             .find(|p| p.id.as_str() == id);
@@ -165,11 +174,48 @@ impl Directory {
         }))
     }
 
+    /// Whether an account, or one user of it, is a member of the project. A yes is kept, a no is
+    /// asked again: who was just let in is not taken for a stranger.
+    ///
+    /// # Errors
+    /// As [`Directory::path`].
+    pub async fn is_member(
+        &self,
+        project: &CsProjectId,
+        account: (&CsAccountId, &str),
+        user: &str,
+    ) -> Result<bool, UpstreamError> {
+        let (id, name) = account;
+        let member = (
+            project.as_str().to_owned(),
+            id.as_str().to_owned(),
+            user.to_owned(),
+        );
+        if self.members.contains_key(&member) {
+            return Ok(true);
+        }
+        let asked = [("projectid", project.as_str()), ("account", name)];
+        let node = self.service.find("listProjectAccounts", &asked).await?;
+        let found = node.is_some_and(|node| {
+            let mut rows = node.all("projectaccount");
+            rows.any(|row| {
+                let whole = row.text_of("accountid") == Some(id.as_str());
+                let of_user = row.text_of("userid");
+                whole && of_user.is_none_or(|of_user| of_user == user)
+            })
+        });
+        if found {
+            self.members.insert(member, ());
+        }
+        Ok(found)
+    }
+
     /// Forgets everything, after a call that moves or removes accounts, projects or domains.
     pub fn forget(&self) {
         self.domains.invalidate_all();
         self.accounts.invalidate_all();
         self.projects.invalidate_all();
+        self.members.invalidate_all();
     }
 
     async fn refresh(&self) -> Result<Arc<Domains>, UpstreamError> {

@@ -25,4 +25,5 @@ pub struct UpstreamError {
     pub sent: Sent,
 }
 pub mod directory;
+pub mod servers;
 pub mod service;

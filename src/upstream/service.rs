@@ -3,7 +3,7 @@
 //! Every call asks for XML: a tenant's free text can spoil any JSON answer that shows it. Lists
 //! that reconcile carry `listall=true&projectid=-1`, without which project resources are missing.
 
-use super::exchange::Connections;
+use super::servers::{Fleet, Servers};
 use super::{Sent, UpstreamError};
 use crate::clock::Clock;
 use crate::cloudstack::envelope::{self, Answer};
@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Our own calls answer in milliseconds; one that takes longer is given up.
@@ -25,8 +26,7 @@ const SIGNATURE_SECONDS: i64 = 600;
 /// A service account at one management server.
 #[derive(Debug)]
 pub struct Service {
-    connections: Connections,
-    host: String,
+    fleet: Fleet,
     key: String,
     secret: SecretString,
     clock: Clock,
@@ -42,10 +42,16 @@ impl Service {
         secret: SecretString,
         clock: Clock,
     ) -> Self {
-        let connections = Connections::new(server, clock.clone());
+        let servers = Servers::new([(server, host)]);
+        Self::of(Arc::new(servers), key, secret, clock)
+    }
+
+    /// The account with this key and secret at these servers; a call goes to one that takes it.
+    #[must_use]
+    pub fn of(servers: Arc<Servers>, key: String, secret: SecretString, clock: Clock) -> Self {
+        let fleet = Fleet::new(servers, &clock);
         Self {
-            connections,
-            host,
+            fleet,
             key,
             secret,
             clock,
@@ -63,15 +69,33 @@ impl Service {
     ) -> Result<Answer, UpstreamError> {
         let request = self.request(command, params)?;
         let exchange = async {
-            let (answer, sender) = self.connections.send(request, false).await?;
+            let (answer, sender, connections) = self.fleet.send(request, false, None).await?;
             let status = answer.status().as_u16();
             let body = self.read(answer.into_body()).await?;
-            self.connections.keep(sender);
+            connections.keep(sender);
             envelope::read_xml(status, &body).map_err(|e| self.fault(e.to_string()))
         };
         tokio::time::timeout(ANSWER_MAX, exchange)
             .await
             .map_err(|_| self.fault(format!("{command} was not answered within 30 s")))?
+    }
+
+    /// What a list says of one thing; none where CloudStack does not know its id, which is 431 and
+    /// nothing else: with any other error it was not asked.
+    ///
+    /// # Errors
+    /// As [`Service::call`], and for every other error answer.
+    pub async fn find(
+        &self,
+        command: &str,
+        params: &[(&str, &str)],
+    ) -> Result<Option<crate::cloudstack::tree::Node>, UpstreamError> {
+        let answer = self.call(command, params).await?;
+        match answer.error {
+            None => Ok(Some(answer.node)),
+            Some(error) if error.code == 431 => Ok(None),
+            Some(error) => Err(self.fault(format!("{command}: {} {}", error.code, error.text))),
+        }
     }
 
     /// Every row of a list, page by page, oldest page order kept.
@@ -138,7 +162,6 @@ impl Service {
         let signed = signature::sign(&map, self.secret.expose_secret().as_bytes());
         map.insert("signature", &signed);
         Request::get(format!("/client/api?{}", map.to_wire()))
-            .header("Host", &self.host)
             .header("User-Agent", "faregate")
             .body(Full::default())
             .map_err(|e| self.fault(e.to_string()))
@@ -159,7 +182,7 @@ impl Service {
     }
 
     fn fault(&self, what: String) -> UpstreamError {
-        let server = self.connections.server().to_owned();
+        let server = self.fleet.name();
         UpstreamError {
             server,
             what,

@@ -1,9 +1,12 @@
 use super::*;
 
-fn stands(query: &str) -> Result<Standing, Refusal> {
-    let mut table = CommandTable::new(&[]).unwrap();
-    table.learn_live([("listPluginThings".to_owned(), false)]);
-    standing(&table, &ParamMap::parse(query.as_bytes(), b"").unwrap())
+fn stands(query: &str) -> Result<Standing<'static>, Refusal> {
+    static TABLE: std::sync::LazyLock<CommandTable> = std::sync::LazyLock::new(|| {
+        let mut table = CommandTable::new(&[]).unwrap();
+        table.learn_live([("listPluginThings".to_owned(), false)]);
+        table
+    });
+    standing(&TABLE, &ParamMap::parse(query.as_bytes(), b"").unwrap())
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Pure: what a VM costs that is deployed, started or given another offering.
 
-use super::{
-    Call, NETWORK, Plan, SNAPSHOT, Thing, VM, address, bytes, entries, has_source_nat, networks,
-    nics_of, of_network, of_vm, of_volume, planned, refused, volume,
+use super::call::{bytes, entries, networks, refused};
+use super::shape::{
+    address, has_source_nat, nics_of, of_network, of_vm, of_volume, one, planned, volume_of,
 };
+use super::{Call, NETWORK, Plan, SNAPSHOT, Thing, VM};
 use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 
 impl Call<'_> {
     /// vCPUs, memory and speed: the offering's own, or the details of a custom one.
-    fn shape(&self, offering: &Node) -> Result<Attributes, Refusal> {
+    pub(super) fn shape(&self, offering: &Node) -> Result<Attributes, Refusal> {
         let size = |key: &str, field: &str| -> Result<Option<i64>, Refusal> {
             let asked = self.number(&format!("details.{key}"), self.detail(key)?)?;
             Ok(offering.number_of(field).filter(|n| *n > 0).or(asked))
@@ -37,18 +38,6 @@ impl Call<'_> {
 
     /// What a deployment starts.
     pub(super) fn deploy(&self) -> Result<Plan, Refusal> {
-        for name in ["datadiskofferinglist", "nicnetworklist"] {
-            if let Some((_, param)) = self
-                .params
-                .iter()
-                .find(|(lower, _)| lower.starts_with(name))
-            {
-                return Err(refused(
-                    &param.name,
-                    "has no price rule yet; add disks by createVolume",
-                ));
-            }
-        }
         let offering = self.wanted(Thing::ServiceOffering, "serviceofferingid")?;
         let mut vm = self.shape(offering)?;
         vm.template = self.params.get("templateid").map(str::to_owned);
@@ -59,8 +48,29 @@ impl Call<'_> {
         if self.params.get("startvm") != Some("false") {
             plan.after.push(planned(UsageType::RunningVm, vm.clone()));
             self.networking(&networks(self.params), &vm, &mut plan);
+            plan.after.extend(self.groups(&vm));
+        }
+        if self.says("vnfconfiguremanagement") {
+            plan.after.extend(self.vnf_access(&vm));
         }
         Ok(plan)
+    }
+
+    /// The security groups that a call names, each once.
+    pub(super) fn groups(&self, vm: &Attributes) -> Vec<Planned> {
+        let named = ["securitygroupids", "securitygroupnames"];
+        let groups = named.iter().flat_map(|name| self.list(name));
+        groups
+            .map(|_| one(UsageType::SecurityGroup, vm.zone.clone()))
+            .collect()
+    }
+
+    /// Access to a network appliance's management: an address, a rule for each of its ports (SSH,
+    /// HTTP and HTTPS).
+    fn vnf_access(&self, vm: &Attributes) -> Vec<Planned> {
+        let mut rules = one(UsageType::PortForwardingRule, vm.zone.clone());
+        rules.attributes.count = 3;
+        vec![address(false, vm.zone.clone()), rules]
     }
 
     fn disks(&self, offering: &Node, vm: &Attributes) -> Result<Vec<Planned>, Refusal> {
@@ -79,7 +89,7 @@ impl Call<'_> {
             };
             let shape = Attributes {
                 template: vm.template.clone(),
-                ..volume(Some(root), vm)
+                ..volume_of(root, vm)
             };
             disks.push(planned(UsageType::Volume, shape));
         }
@@ -87,20 +97,39 @@ impl Call<'_> {
             let offering = disk.text_of("id").map(str::to_owned);
             let shape = Attributes {
                 offering,
-                ..volume(Some(size), vm)
+                ..volume_of(size, vm)
             };
             disks.push(planned(UsageType::Volume, shape));
         }
-        for (at, id) in entries(self.params, "datadisksdetails", "diskofferingid") {
-            let Some(disk) = self.facts.get(&(Thing::DiskOffering, id.clone())) else {
-                continue;
-            };
-            let size = self.disk_size(disk, &format!("{at}size"))?;
-            let shape = Attributes {
-                offering: Some(id),
-                ..volume(Some(size), vm)
-            };
-            disks.push(planned(UsageType::Volume, shape));
+        disks.extend(self.listed_disks(vm)?);
+        Ok(disks)
+    }
+
+    /// Disks of `datadisksdetails`, and of the data disk templates of `datadiskofferinglist`:
+    /// each at least as large as its template.
+    fn listed_disks(&self, vm: &Attributes) -> Result<Vec<Planned>, Refusal> {
+        let mut disks = Vec::new();
+        for map in ["datadisksdetails", "datadiskofferinglist"] {
+            for (at, id) in entries(self.params, map, "diskofferingid") {
+                let Some(disk) = self.get(Thing::DiskOffering, &id) else {
+                    continue;
+                };
+                let template = self.params.get(&format!("{at}datadisktemplateid"));
+                let template = template.map(str::to_ascii_lowercase);
+                let least = template
+                    .and_then(|template| self.get(Thing::Template, &template))
+                    .and_then(|template| template.number_of("size"));
+                let size = match (self.disk_size(disk, &format!("{at}size")), least) {
+                    (Ok(size), least) => size.max(least.unwrap_or(0)),
+                    (Err(_), Some(least)) => least,
+                    (Err(refusal), None) => return Err(refusal),
+                };
+                let shape = Attributes {
+                    offering: Some(id),
+                    ..volume_of(size, vm)
+                };
+                disks.push(planned(UsageType::Volume, shape));
+            }
         }
         Ok(disks)
     }
@@ -129,7 +158,7 @@ impl Call<'_> {
         Ok(bytes("rootdisksize", gib)?.max(source))
     }
 
-    fn disk_size(&self, disk: &Node, name: &str) -> Result<i64, Refusal> {
+    pub(super) fn disk_size(&self, disk: &Node, name: &str) -> Result<i64, Refusal> {
         let asked = self.number(name, self.params.get(name))?;
         let fixed = disk.number_of("disksize").filter(|size| *size > 0);
         let gib = fixed.into_iter().chain(asked).max();
@@ -141,11 +170,11 @@ impl Call<'_> {
     /// network costs more once its first VM runs: it is implemented, with a source NAT address,
     /// but for a VPC's tier, whose VPC has the address. A call that names no network may be given
     /// a new one.
-    fn networking(&self, ids: &[String], vm: &Attributes, plan: &mut Plan) {
+    pub(super) fn networking(&self, ids: &[String], vm: &Attributes, plan: &mut Plan) {
         let mut by_offering: BTreeMap<Option<String>, i64> = BTreeMap::new();
         let mut seen: Vec<&String> = Vec::new();
         for id in ids {
-            let network = self.facts.get(&(NETWORK, id.clone()));
+            let network = self.get(NETWORK, id);
             let offering = network
                 .and_then(|n| n.text_of("networkofferingid"))
                 .map(str::to_owned);
@@ -186,7 +215,12 @@ impl Call<'_> {
 
     /// What a start starts: the VM is allocated already.
     pub(super) fn start(&self) -> Result<Plan, Refusal> {
-        let vm = self.wanted(VM, "id")?;
+        let vm = self.first_of(VM, ["id", "resourceid"])?;
+        self.start_of(vm)
+    }
+
+    /// What runs once this VM runs.
+    pub(super) fn start_of(&self, vm: &Node) -> Result<Plan, Refusal> {
         let shape = of_vm(vm);
         let mut plan = Plan::default();
         plan.after
@@ -248,8 +282,12 @@ impl Call<'_> {
             after: of(&new),
             before: of(&old),
         };
-        if let Some(root) = self.fact(Thing::RootVolumeOf, "id") {
-            let gib = offering.number_of("rootdisksize").unwrap_or(0);
+        let gib = offering.number_of("rootdisksize").unwrap_or(0);
+        let root = match gib {
+            1.. => self.fact(Thing::RootVolumeOf, "id"),
+            _ => None,
+        };
+        if let Some(root) = root {
             let wanted = bytes("serviceofferingid", gib)?;
             let has = of_volume(root);
             let size = has.size_bytes.unwrap_or(0).max(wanted);

@@ -43,8 +43,8 @@ fn a_key_vouched_for_in_two_places_is_not_shown_by_one_place_or_another_key() {
 
 #[test]
 fn one_session_with_and_without_its_servers_suffix_is_one() {
-    assert_eq!(id_of("node0abc.node0"), id_of("node0abc"));
-    assert_ne!(id_of("node0abc"), id_of("node0abd"));
+    assert_eq!(session_id("node0abc.node0"), session_id("node0abc"));
+    assert_ne!(session_id("node0abc"), session_id("node0abd"));
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(super) fn observe(watch: &mut Watch<'_, '_>, command: &str) -> bool {
         "createtemplate" | "registertemplate" => image(watch, "template", UsageType::Template),
         "registeriso" => image(watch, "iso", UsageType::Iso),
         "deletetemplate" | "deleteiso" => image_ended(watch),
+        "createbucket" => bucket(watch),
+        "deletebucket" => image_ended(watch),
         "deleteaccount" | "disableaccount" => account_ended(watch, command == "disableaccount"),
         "deleteproject" => project_ended(watch),
         "createvmschedule" | "updatevmschedule" => {
@@ -54,6 +56,25 @@ fn image_attributes(image: &Node) -> Attributes {
         count: 1,
         ..Attributes::default()
     }
+}
+
+/// A bucket is metered from the call on, at nothing until a list shows its size.
+fn bucket(watch: &mut Watch<'_, '_>) {
+    let Some(bucket) = watch.entity("bucket").filter(|_| watch.done()) else {
+        return;
+    };
+    let Some(id) = bucket.text_of("id").map(ResourceId::from) else {
+        return;
+    };
+    let attributes = Attributes {
+        name: bucket.text_of("name").unwrap_or_default().to_owned(),
+        size_bytes: Some(bucket.number_of("size").unwrap_or(0)),
+        count: 1,
+        ..Attributes::default()
+    };
+    let start = watch.printed(Some(&bucket), "created", watch.first());
+    let owner = watch.owner_of(&bucket);
+    watch.open(meter(UsageType::Bucket, &id), owner, attributes, start);
 }
 
 /// The deletion of an image counts from the call, though its job runs on for seconds.

@@ -135,6 +135,11 @@ fn associate(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
             "The network has no service SourceNat and takes no public address",
         ));
     }
+    // An address is its network's owner's; whoever else is named could not use it there.
+    let is_named = call.text("account").is_some() || call.text("projectid").is_some();
+    if is_named && call.owner(cloud)?.id != network.account {
+        return Err(not_yours());
+    }
     let owner = cloud
         .accounts
         .find(&network.account)

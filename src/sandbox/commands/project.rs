@@ -15,6 +15,8 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>, name: &str) -> Option<Result<Repl
         "listProjects" => list(cloud, call),
         "deleteProject" => delete(cloud, call),
         "addAccountToProject" => add_account(cloud, call),
+        "deleteAccountFromProject" => remove_account(cloud, call),
+        "listProjectAccounts" => list_accounts(cloud, call),
         _ => return None,
     })
 }
@@ -122,4 +124,50 @@ fn add_account(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
         row.members.push(account);
     }
     Ok(Reply::job("Project", &project.id, Work::Nothing))
+}
+
+fn remove_account(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
+    let project = named(cloud, call, "projectid")?;
+    let name = call.required("account")?;
+    let account = cloud
+        .account_named(name, &project.domain)
+        .map(|account| account.id.clone());
+    let account = account.filter(|id| project.members.contains(id) && *id != project.owner);
+    let account = account.ok_or_else(|| {
+        invalid(format!(
+            "Account {name} is not assigned to the project id={}",
+            project.id
+        ))
+    })?;
+    if let Some(row) = cloud.projects.find_mut(&project.id) {
+        row.members.retain(|id| *id != account);
+    }
+    Ok(Reply::job("Project", &project.id, Work::Nothing))
+}
+
+/// Members, the owner first among them (`ProjectAccountResponse`).
+fn list_accounts(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
+    let id = call.required("projectid")?;
+    let project = cloud.projects.find(id).filter(|project| !project.removed);
+    let project = project.ok_or_else(|| call.no_such("projectid"))?;
+    if !call.caller.reaches(cloud, &project.account) {
+        return Err(not_yours());
+    }
+    let rows: Vec<&Account> = project
+        .members
+        .iter()
+        .filter_map(|id| cloud.accounts.find(id))
+        .filter(|account| {
+            call.text("account")
+                .is_none_or(|name| name.eq_ignore_ascii_case(&account.name))
+        })
+        .collect();
+    call.listed("projectaccount", &rows, |account| {
+        let role = if account.id == project.owner {
+            "Admin"
+        } else {
+            "Regular"
+        };
+        views::account::member(cloud, project, account, role)
+    })
 }

@@ -228,3 +228,19 @@ pub fn project(cloud: &Cloud, project: &Project) -> Value {
     out.put("created", printed(project.created));
     out.done()
 }
+
+/// A member of a project: a whole account.
+#[must_use]
+pub fn member(cloud: &Cloud, project: &Project, account: &Account, role: &str) -> Value {
+    let mut out = Shown::new();
+    let domain = cloud.domains.find(&account.domain);
+    out.put("projectid", project.id.as_str())
+        .put("project", project.name.as_str())
+        .put("accountid", account.id.as_str())
+        .put("account", account.name.as_str())
+        .put("accounttype", account.kind)
+        .put("role", role)
+        .put("domainid", account.domain.as_str())
+        .put("domain", domain.map_or("", |domain| domain.name.as_str()));
+    out.done()
+}

@@ -1,0 +1,1 @@
+//! Edge: money of those whom a call names, and of those who call.
