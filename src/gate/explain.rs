@@ -87,7 +87,11 @@ pub async fn explain(
         (_, caller) => {
             let domains = caller.as_ref().map_or(&[][..], |one| &one.person().domains);
             let path: Vec<&str> = domains.iter().map(|id| id.as_str()).collect();
-            let mode = gate.rules.load().modes.of(&path);
+            let rules = gate.rules.load();
+            let mode = match path.as_slice() {
+                [] => rules.modes.of_unknown(),
+                path => rules.modes.of(path),
+            };
             lines.push(format!("mode     {}", mode.name()));
             lines.push(match denied {
                 Some(refusal) => verdict(said(mode), &refusal),

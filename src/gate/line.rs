@@ -11,6 +11,7 @@ use super::body::AnswerBody;
 use super::classify::{self, Standing};
 use super::forward::{self, Way};
 use super::keys::Keys;
+use super::observe;
 use super::outcome;
 use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
@@ -120,6 +121,9 @@ pub async fn line(
                 Ok(()) => stream(core, &call, peer).await,
                 Err(refusal) => refuse(core, Some(&call), &refusal, call.format).response(),
             };
+        }
+        Err(refusal) if observe::lets_pass(core, &call, &refusal, peer).await => {
+            return stream(core, &call, peer).await;
         }
         Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
     };

@@ -6,8 +6,9 @@
 //! that CloudStack or its readers could trip over is not forwarded.
 
 use super::authenticate::Caller;
-use super::line::{Core, Gate, judged_row, pass};
+use super::line::{Core, Gate, judged_row, note, pass};
 use super::parse::Call;
+use super::raise;
 use super::refusal::Refusal;
 use super::typed;
 use super::wire::Answer;
@@ -94,8 +95,40 @@ pub(super) async fn mode(gate: &Gate, known: &Known) -> Mode {
         None => None,
     };
     let path = charged.as_ref().unwrap_or(&known.domains);
+    if path.is_empty() {
+        return rules.modes.of_unknown();
+    }
     let path: Vec<&str> = path.iter().map(CsDomainId::as_str).collect();
     rules.modes.of(&path)
+}
+
+/// Whether a command that has no class is let pass, because its caller is only observed. Notes it
+/// then.
+pub(super) async fn lets_pass(
+    core: &Core,
+    call: &Call,
+    refusal: &Refusal,
+    peer: SocketAddr,
+) -> bool {
+    let gate = &core.gate;
+    let rules = gate.rules.load_full();
+    let no_class = matches!(refusal, Refusal::UnknownCommand(_));
+    if rules.modes.rules.is_empty() || !no_class || !typed::is_harmless(&call.params) {
+        return false;
+    }
+    let mut known = Known::default();
+    if rules.modes.by_domain()
+        && let Ok(caller) = raise::verified(core, call, peer).await
+    {
+        known.caller(&caller);
+    }
+    if mode(gate, &known).await != Mode::Observe {
+        return false;
+    }
+    let id = CallId::from_bits(gate.clock.id_bits());
+    let reason = format!("{}: {}", refusal.rule(), refusal.text());
+    note(gate, id, call.command(), None, "observe", &reason);
+    true
 }
 
 fn is_harmless(refusal: &Refusal, call: &Call) -> bool {

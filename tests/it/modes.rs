@@ -86,12 +86,30 @@ fn one_domain_is_enforced_while_the_platform_is_observed() {
     let domain = list["domain"][0]["id"].as_str().unwrap();
     let text = format!(
         "[[mode]]\nmode = \"observe\"\n[[mode]]\ndomain = \"{domain}\"\nmode = \"enforce\"\n\
-         [[access]]\nid = \"x\"\nverdict = \"deny\"\ncommand = [\"listUsers\"]\nreason = \"r\"\n\
-         except_domain = [\"none\"]\n"
+         [[access]]\nid = \"x\"\nverdict = \"deny\"\ncommand = [\"listUsers\"]\nreason = \"r\"\n"
     );
     write(&stage, "modes/test.toml", &text);
     until("the rule is in force", || {
         paula.call("listUsers", &[]).unwrap().status == 531
     });
     assert_eq!(pete.call("listUsers", &[]).unwrap().status, 200);
+    // A command without a class: CloudStack's own 432 tells pete that it does not know it either.
+    let told = |caller: &crate::stage::Caller| caller.call("frobnicate", &[]).unwrap().body;
+    assert!(
+        told(&paula).contains("not known to the gate"),
+        "{}",
+        told(&paula)
+    );
+    assert!(
+        !told(&pete).contains("not known to the gate"),
+        "{}",
+        told(&pete)
+    );
+    // One who is not known may be of the enforced domain.
+    let stranger = crate::stage::Caller {
+        secret: "wrong".to_owned(),
+        ..pete.clone()
+    };
+    assert_eq!(stranger.call("listUsers", &[]).unwrap().status, 531);
+    assert_eq!(stranger.deploy(&stage.small_vm(1)).unwrap().status, 401);
 }
