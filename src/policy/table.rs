@@ -7,8 +7,8 @@ use crate::policy::admission::{AccountKind, Actor, Admission};
 use crate::policy::check::PolicyFault;
 use crate::policy::customer::RuleSet;
 use crate::terms::time::Timestamp;
+use core::net::IpAddr;
 use serde::Deserialize;
-use std::net::IpAddr;
 use toml::Spanned;
 use toml::value::Datetime;
 
