@@ -6,7 +6,7 @@
 //! the request            gate   →  meter
 //! the month              reconcile  →  bill
 //! people                 ops  cli
-//! the world              store  upstream  config  process  (clock, telemetry)
+//! the world              store  counters  upstream  config  process  (clock, telemetry)
 //! a stand-in             sandbox
 //! ```
 //!
@@ -29,6 +29,7 @@ pub mod ops;
 pub mod cli;
 
 pub mod store;
+pub mod counters;
 pub mod upstream;
 pub mod config;
 pub mod process;

@@ -88,6 +88,15 @@ pub struct CommandConfig {
     pub classes: Vec<(String, String)>,
 }
 
+/// How calls are counted.
+#[derive(Clone, Debug)]
+pub struct CounterConfig {
+    /// The Redis that all nodes share; its address may carry a password.
+    pub redis: Option<SecretString>,
+    /// How many nodes serve: without Redis each grants its share of a call limit.
+    pub nodes: u32,
+}
+
 /// Everything that `serve` needs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -109,6 +118,8 @@ pub struct Config {
     pub ui: UiConfig,
     /// Classes for unknown commands.
     pub commands: CommandConfig,
+    /// How calls are counted.
+    pub counters: CounterConfig,
 }
 
 /// Reads and checks a configuration file.

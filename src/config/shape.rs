@@ -1,6 +1,6 @@
 //! Edge: the configuration as written, and the check that turns it into [`Config`].
 
-use super::{CommandConfig, Config, Fault, Listen, UiConfig, UpstreamConfig};
+use super::{CommandConfig, Config, CounterConfig, Fault, Listen, UiConfig, UpstreamConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -18,6 +18,15 @@ struct Written {
     ui: WrittenUi,
     #[serde(default)]
     commands: toml::Table,
+    #[serde(default)]
+    counters: WrittenCounters,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WrittenCounters {
+    redis: Option<Spanned<String>>,
+    nodes: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +128,7 @@ pub fn check(
     let listen = check_listen(&written.listen, &mut faults);
     let upstream = check_upstream(&written.upstream, folder, environment, &mut faults);
     let commands = check_commands(&written.commands, &mut faults);
+    let counters = check_counters(&written.counters, environment, &mut faults);
     let path = |value: &Option<String>, default: &str| -> PathBuf {
         folder.join(value.as_deref().unwrap_or(default))
     };
@@ -134,6 +144,7 @@ pub fn check(
             billing_clock: paths.billing_clock.as_ref().map(|name| folder.join(name)),
             ui: check_ui(&written.ui),
             commands,
+            counters,
         }),
         _ => Err(faults.found),
     }
@@ -320,6 +331,41 @@ fn check_commands(written: &toml::Table, faults: &mut Faults<'_>) -> CommandConf
         }
     }
     CommandConfig { classes }
+}
+
+fn check_counters(
+    written: &WrittenCounters,
+    environment: &dyn Fn(&str) -> Option<String>,
+    faults: &mut Faults<'_>,
+) -> CounterConfig {
+    let told = written.redis.as_ref().map(|text| text.get_ref().clone());
+    let redis = environment("FAREGATE_REDIS_URL").or(told);
+    let known = |url: &String| ["redis://", "rediss://"].iter().any(|s| url.starts_with(s));
+    if !redis.as_ref().is_none_or(known) {
+        // The value is not told: it may carry a password.
+        let what = "counters.redis is not the address of a Redis".to_owned();
+        let offset = written.redis.as_ref().map_or(0, |text| text.span().start);
+        faults.at(
+            offset,
+            what,
+            "write for example \"redis://10.0.0.9:6379/0\"",
+        );
+    }
+    let nodes = match &written.nodes {
+        None => 1,
+        Some(count) => match u32::try_from(*count.get_ref()) {
+            Ok(nodes @ 1..=1024) => nodes,
+            _ => {
+                let what = format!("counters.nodes = {} is out of range", count.get_ref());
+                faults.at(count.span().start, what, "write a number from 1 to 1024");
+                1
+            }
+        },
+    };
+    CounterConfig {
+        redis: redis.map(SecretString::from),
+        nodes,
+    }
 }
 
 /// `host:port` of `http://host[:port]/client/api`; other schemes and paths are not served yet.

@@ -9,8 +9,10 @@ use super::ask::Asker;
 use super::authenticate;
 use super::body::AnswerBody;
 use super::classify::{self, Standing};
+use super::estimate;
 use super::forward::{self, Way};
 use super::keys::Keys;
+use super::limit;
 use super::observe;
 use super::outcome;
 use super::pages::{self, Pages};
@@ -26,6 +28,7 @@ use super::wire::Answer;
 use crate::clock::Clock;
 use crate::cloudstack::command::{Class, Command, CommandTable};
 use crate::cloudstack::envelope::{self, Format};
+use crate::counters::Counters;
 use crate::cover::line::Renewals;
 use crate::meter::follow::Followed;
 use crate::meter::line::Meter;
@@ -61,6 +64,8 @@ pub struct Gate {
     pub keys: Keys,
     /// Customers' login sessions.
     pub sessions: Sessions,
+    /// How often whom has called.
+    pub counters: Arc<Counters>,
     /// Who is who.
     pub directory: Arc<Directory>,
     /// What CloudStack says of things.
@@ -114,7 +119,16 @@ pub async fn line(
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
     session::find_server(core, &call, peer).await;
-    let (class, command) = match classify::standing(&core.gate.table, &call.params) {
+    match estimate::meant(&head.headers, &call.params) {
+        Ok(None) => {}
+        Ok(Some(meant)) => return estimate::estimate(core, call, meant, peer).await.response(),
+        Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
+    }
+    let standing = classify::standing(&core.gate.table, &call.params);
+    if let Err(refusal) = limit::at_the_door(&core.gate, &call, &standing, peer.ip()).await {
+        return refuse(core, Some(&call), &refusal, call.format).response();
+    }
+    let (class, command) = match standing {
         Ok(Standing::Known(class, command)) => (class, command),
         Ok(Standing::Forwarded) => {
             return match admit::open(core, &call, (Class::Read, call.command()), peer).await {
@@ -328,7 +342,12 @@ async fn presumed_owner(gate: &Gate, call: &Call) -> Owner {
 }
 
 /// Our own answer that refuses, noted for operators.
-fn refuse(core: &Core, call: Option<&Call>, refusal: &Refusal, format: Format) -> Answer {
+pub(super) fn refuse(
+    core: &Core,
+    call: Option<&Call>,
+    refusal: &Refusal,
+    format: Format,
+) -> Answer {
     let name = call.map_or("", Call::command);
     let id = CallId::from_bits(core.gate.clock.id_bits());
     note(

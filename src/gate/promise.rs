@@ -1,6 +1,7 @@
 //! Edge: what is durable before a raising call goes out: its hold, its intent, our job's id.
 
 use super::authenticate::Caller;
+use super::claim;
 use super::line::{Gate, fingerprint};
 use super::parse::Call;
 use super::raise::{Judged, rate_refusal, state_of};
@@ -10,9 +11,10 @@ use super::told::may_be_told;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
-use crate::ledger::records::Purse;
+use crate::ledger::records::{PayerState, Purse};
+use crate::ledger::things::{Claim, OverLimit, Things};
 use crate::ledger::{Command as Booking, LedgerRefusal};
-use crate::meter::follow::{PlannedText, owner_text};
+use crate::meter::follow::{PlannedText, ThingRow, owner_text};
 use crate::store::{Intent, IntentChange, IntentStatus, StoreError, Work};
 use crate::terms::ids::{HoldId, JobId, PayerId};
 use secrecy::ExposeSecret;
@@ -41,51 +43,72 @@ pub(super) fn with_our_job(
     map
 }
 
-/// Hold and intent, durable before the first byte goes upstream.
+/// Hold and intent, durable before the first byte goes upstream. Gives the payer's figures after
+/// the hold, where one was made.
 pub(super) async fn promise(
     gate: &Gate,
     call: &Call,
     command: &Command,
     judged: &mut Judged,
-) -> Result<(), Refusal> {
+) -> Result<Option<PayerState>, Refusal> {
     let payer = judged.payer.clone().ok_or(Refusal::NobodyPays)?;
-    let total = judged
-        .priced
-        .as_ref()
-        .map(|priced| priced.total)
-        .unwrap_or_default();
-    if !total.is_negative() && !total.is_zero() {
+    if raises(judged) {
         judged.hold = Some(HoldId::from_bits(gate.clock.id_bits()));
     }
     for _ in 0..PROMO_TRIES {
-        let booking = match (&judged.priced, judged.hold) {
-            (Some(priced), Some(hold)) => {
-                let state = state_of(gate, &payer).await?;
-                let promo = state.purse(Purse::PromoAvailable);
-                let leg = reserve::leg(priced, &payer, promo).map_err(rate_refusal)?;
-                let legs = vec![leg];
-                Some(Booking::Hold {
-                    hold,
-                    call: judged.id,
-                    legs,
-                    at: judged.sent,
-                })
-            }
-            _ => None,
+        let command_of_books = match judged.hold {
+            Some(hold) => booking(judged, hold, &payer, &state_of(gate, &payer).await?)?,
+            None => None,
         };
         let intent = IntentChange::Insert(intent(call, command, judged));
         let work = Work {
-            command: booking,
+            command: command_of_books,
+            claim: asked(gate, judged, &payer),
             intents: vec![intent],
             ..Work::default()
         };
         match gate.store.submit(work).await {
-            Ok(_) => return Ok(()),
+            Ok(done) => {
+                let mut payers = done.effects.payers.into_iter();
+                return Ok(payers.find(|state| state.payer == payer));
+            }
             Err(StoreError::Refused(LedgerRefusal::PromoShort { .. })) => {}
             Err(fault) => return Err(money_refusal(gate, &payer, judged, fault).await),
         }
     }
     Err(Refusal::Busy)
+}
+
+/// Whether a hold is made for the call.
+pub(super) fn raises(judged: &Judged) -> bool {
+    let priced = judged.priced.as_ref();
+    priced.is_some_and(|priced| !priced.total.is_negative() && !priced.total.is_zero())
+}
+
+/// What is asked of the books for the call, at the payer's figures.
+pub(super) fn booking(
+    judged: &Judged,
+    hold: HoldId,
+    payer: &PayerId,
+    state: &PayerState,
+) -> Result<Option<Booking>, Refusal> {
+    let Some(priced) = &judged.priced else {
+        return Ok(None);
+    };
+    let promo = state.purse(Purse::PromoAvailable);
+    let leg = reserve::leg(priced, payer, promo).map_err(rate_refusal)?;
+    Ok(Some(Booking::Hold {
+        hold,
+        call: judged.id,
+        legs: vec![leg],
+        at: judged.sent,
+    }))
+}
+
+/// What the call claims of what its payer may have; none where it adds nothing.
+pub(super) fn asked(gate: &Gate, judged: &Judged, payer: &PayerId) -> Option<Claim> {
+    let adds = &judged.adds;
+    (*adds != Things::default()).then(|| claim::claim(&gate.rules.load(), payer, adds))
 }
 
 fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
@@ -97,6 +120,7 @@ fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
             .map(|p| p.per_hour.to_string())
             .unwrap_or_default(),
         one_offs: judged.priced.as_ref().map(one_off_rows).unwrap_or_default(),
+        things: thing_rows(&judged.adds),
         request: hex(&fingerprint(call)),
         in_doubt: judged.whose.doubt.is_some(),
     };
@@ -118,6 +142,14 @@ fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
     }
 }
 
+fn thing_rows(adds: &Things) -> Vec<ThingRow> {
+    let rows = adds.iter().map(|(kind, zone, it)| {
+        let zone = zone.to_owned();
+        (kind, zone, it.pieces, it.vcpus, it.memory_mib, it.bytes)
+    });
+    rows.collect()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -132,7 +164,7 @@ fn one_off_rows(priced: &Priced) -> Vec<(String, String, String, String, i64)> {
 }
 
 /// A refusal of the books in the words that the caller may be told.
-async fn money_refusal(
+pub(super) async fn money_refusal(
     gate: &Gate,
     payer: &PayerId,
     judged: &Judged,
@@ -149,13 +181,14 @@ async fn money_refusal(
             short_by,
             ..
         }) => (*available, *short_by, true),
+        StoreError::Refused(LedgerRefusal::OverLimit(over)) => {
+            return too_much(gate, payer, judged, over).await;
+        }
         StoreError::Busy => return Refusal::Busy,
         StoreError::Refused(LedgerRefusal::UnknownPayer(_)) => return Refusal::NobodyPays,
         other => return Refusal::StoreAway(other.to_string()),
     };
-    // Whoever cannot be found out is told nothing.
-    let own = gate.meter.payer_of(&judged.own, judged.sent).await;
-    let own = own.ok().flatten();
+    let own = own_payer(gate, judged).await;
     let rules = gate.rules.load();
     let Some(customer) = rules.customers.get(payer) else {
         return Refusal::NobodyPays;
@@ -177,4 +210,23 @@ async fn money_refusal(
             .unwrap_or_default(),
         cover_short,
     })
+}
+
+/// Who pays for the caller himself; whoever cannot be found out is told nothing.
+async fn own_payer(gate: &Gate, judged: &Judged) -> Option<PayerId> {
+    let own = gate.meter.payer_of(&judged.own, judged.sent).await;
+    own.ok().flatten()
+}
+
+/// What somebody may be told of a payer's things is what he may be told of his money.
+async fn too_much(gate: &Gate, payer: &PayerId, judged: &Judged, over: &OverLimit) -> Refusal {
+    let own = own_payer(gate, judged).await;
+    let rules = gate.rules.load();
+    let customer = rules.customers.get(payer);
+    let text = match customer.is_some_and(|customer| may_be_told(customer, own.as_ref())) {
+        true => over.to_string(),
+        false => format!("limit {}: {}", over.rule, over.reason),
+    };
+    let rule = over.rule.clone();
+    Refusal::TooMuch { rule, text }
 }

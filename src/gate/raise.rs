@@ -2,8 +2,11 @@
 
 use super::admit;
 use super::authenticate::{self, Caller};
+use super::claim;
 use super::doubt;
+use super::estimate;
 use super::forward;
+use super::limit;
 use super::line::{Core, Gate, judged_row, lost, way};
 use super::observe::{self, Known};
 use super::outcome::{answered, follow, give_back};
@@ -18,6 +21,7 @@ use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
 use crate::ledger::records::{BillingMode, PayerState};
+use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
 use crate::rate::RateError;
 use crate::store::StoreError;
@@ -35,11 +39,16 @@ pub(super) struct Judged {
     /// The caller's own account.
     pub(super) own: Owner,
     pub(super) priced: Option<Priced>,
+    /// What it adds to what its payer has.
+    pub(super) adds: Things,
     pub(super) hold: Option<HoldId>,
     pub(super) job: Option<JobId>,
     pub(super) sent: Timestamp,
     pub(super) sent_wall: Timestamp,
 }
+
+/// What is sent, for whom, and the payer's figures after the hold.
+type Promised = (Caller, Judged, ParamMap, Option<PayerState>);
 
 /// Judges a raising call, promises its price, forwards it once and looks at the outcome.
 pub(super) async fn raise(
@@ -53,7 +62,7 @@ pub(super) async fn raise(
     let _turn = gate.sessions.enter(&call).await;
     let mut known = Known::default();
     let promised = promised(core, (&mut call, command), id, peer, &mut known).await;
-    let (judged, map) = match promised {
+    let (caller, judged, map, state) = match promised {
         Ok(promised) => promised,
         Err(refusal) => {
             let why = (refusal, known);
@@ -73,8 +82,10 @@ pub(super) async fn raise(
     );
     let outcome = forward::whole(&way(core, peer), &call, &map).await;
     match outcome {
-        Ok(answer) => {
+        Ok(mut answer) => {
             answered(gate, &call, command, &judged, &answer).await;
+            let told = estimate::headers(gate, &caller, &judged, state).await;
+            answer.headers.extend(told);
             Ok(answer)
         }
         Err(fault) => {
@@ -95,15 +106,29 @@ async fn promised(
     id: CallId,
     peer: SocketAddr,
     known: &mut Known,
-) -> Result<(Judged, ParamMap), Refusal> {
+) -> Result<Promised, Refusal> {
     let gate = &core.gate;
     let caller = verified(core, call, peer).await?;
+    let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
+    let (caller, mut judged) = admitted.await?;
+    let map = with_our_job(gate, call, command, &caller, &mut judged);
+    let state = promise(gate, call, command, &mut judged).await?;
+    Ok((caller, judged, map, state))
+}
+
+/// Looks at access rules, counts the call against its caller's limits, then judges it.
+pub(super) async fn admitted(
+    gate: &Gate,
+    caller: Caller,
+    (call, command): (&mut Call, &Command),
+    id: CallId,
+    peer: SocketAddr,
+    known: &mut Known,
+) -> Result<(Caller, Judged), Refusal> {
     known.caller(&caller);
     admit::raising(gate, id, call, &command.name, &caller, peer)?;
-    let (caller, mut judged) = judge(gate, caller, call, command, id, known).await?;
-    let map = with_our_job(gate, call, command, &caller, &mut judged);
-    promise(gate, call, command, &mut judged).await?;
-    Ok((judged, map))
+    limit::by_caller(gate, &caller, &command.name, command.class).await?;
+    judge(gate, caller, call, command, id, known).await
 }
 
 /// The caller: by his key, or by his login session.
@@ -166,6 +191,7 @@ pub(super) async fn judge(
         whose,
         own,
         priced,
+        adds: plan.as_ref().map(claim::adds).unwrap_or_default(),
         hold: None,
         job: None,
         sent: now,
@@ -209,6 +235,7 @@ async fn unpriced(
         whose,
         own,
         priced: None,
+        adds: Things::default(),
         hold: None,
         job: None,
         sent: now,

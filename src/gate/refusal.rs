@@ -3,6 +3,7 @@
 
 use crate::cloudstack::envelope::ApiError;
 use crate::cloudstack::query::ParseFault;
+use crate::policy::limits::TooMany;
 use crate::terms::money::{Currency, Micros};
 
 /// What a payer may be told of a refusal for money.
@@ -71,6 +72,15 @@ pub enum Refusal {
     NobodyPays,
     /// The command raises cost, and no price rule or price covers it.
     Unpriced(String),
+    /// Too many calls: a call limit of the operator says no.
+    TooMany(TooMany),
+    /// The payer would have more of something than a things limit of the operator lets him.
+    TooMuch {
+        /// The limit's id.
+        rule: String,
+        /// What the caller may be told.
+        text: String,
+    },
     /// Not enough money.
     NotEnough(Shortage),
     /// The store is away or full.
@@ -86,7 +96,7 @@ pub enum Refusal {
 impl Refusal {
     /// The rule that says no; stable, for logs, metrics and replays.
     #[must_use]
-    pub fn rule(&self) -> &'static str {
+    pub fn rule(&self) -> &str {
         match self {
             Self::Target(_) | Self::NotServed(_) => "C1",
             Self::Method(_)
@@ -107,6 +117,8 @@ impl Refusal {
             Self::OwnerUnclear(_) => "owner.unclear",
             Self::NobodyPays => "owner.nobody-pays",
             Self::Unpriced(_) => "price.none",
+            Self::TooMany(limit) => &limit.rule,
+            Self::TooMuch { rule, .. } => rule,
             Self::NotEnough(shortage) if shortage.cover_short => "money.cover-short",
             Self::NotEnough(_) => "money.not-enough",
             Self::StoreAway(_) => "store.away",
@@ -132,7 +144,9 @@ impl Refusal {
             Self::UnknownCommand(_) => (432, Some(9999)),
             Self::Access { .. } | Self::NobodyPays => (531, Some(4365)),
             Self::Unpriced(_) => (535, Some(4370)),
-            Self::NotEnough(_) => (535, Some(4370)),
+            Self::NotEnough(_) | Self::TooMuch { .. } => (535, Some(4370)),
+            // The number and words of CloudStack's own limit (`ApiRateLimitServiceImpl`).
+            Self::TooMany(_) => (429, Some(9999)),
             Self::CannotAsk(_) | Self::StoreAway(_) | Self::Busy | Self::UpstreamAway => {
                 (503, Some(9999))
             }
@@ -181,6 +195,14 @@ impl Refusal {
                 "{what} has no price yet and would cost money, so prepaid customers cannot use \
                  it; ask your provider to price it"
             ),
+            Self::TooMany(limit) => format!(
+                "The given user has reached his/her account api limit, please retry after {} ms. \
+                 ({}: {})",
+                limit.wait_ms(),
+                limit.rule,
+                limit.reason
+            ),
+            Self::TooMuch { text, .. } => text.clone(),
             Self::NotEnough(shortage) => shortage_text(shortage),
             Self::StoreAway(what) => {
                 format!("the books cannot be written ({what}); nothing was started, try again")

@@ -21,7 +21,12 @@ pub struct OwnAnswer {
 /// The answer that refuses a call; `wrapper` is the command's own.
 #[must_use]
 pub fn refusal(refusal: &Refusal, wrapper: &str, format: Format) -> OwnAnswer {
-    error(&refusal.error(), wrapper, format)
+    let mut answer = error(&refusal.error(), wrapper, format);
+    if let Refusal::TooMany(limit) = refusal {
+        let seconds = limit.wait_seconds().to_string().into_bytes();
+        answer.headers.push(("Retry-After".to_owned(), seconds));
+    }
+    answer
 }
 
 /// An error of CloudStack's kind: form A without `cserrorcode`, form B with it.

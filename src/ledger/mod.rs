@@ -9,6 +9,7 @@ pub mod decide;
 pub mod loaded;
 pub mod records;
 pub mod refusal;
+pub mod things;
 pub mod touches;
 pub mod verify;
 

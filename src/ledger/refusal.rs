@@ -1,6 +1,7 @@
 //! Pure: why the books say no, in order of precedence: the first that applies is told.
 
 use super::records::HoldStatus;
+use super::things::OverLimit;
 use crate::terms::ids::{DocumentId, HoldId, PayerId};
 use crate::terms::money::{Micros, MoneyError};
 use crate::terms::quantity::QuantityOverflow;
@@ -80,6 +81,9 @@ pub enum LedgerRefusal {
         /// What is missing in all.
         short_by: Micros,
     },
+    /// He would have more of something than he may.
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
     /// Not enough money.
     #[error("payer `{payer}`: {price} is needed, {available} is available, {short_by} is missing")]
     NotEnough {

@@ -423,6 +423,9 @@ fn failure(code: i64, text: &str) -> Node {
     node
 }
 
+/// Usage type, zone, pieces, vCPUs, MiB, bytes.
+pub type ThingRow = (u8, String, i64, i64, i64, i64);
+
 /// What an intent keeps beside its columns: when it was sent in billing time, one-off prices.
 #[derive(serde::Serialize, serde::Deserialize, Default, Debug)]
 pub struct PlannedText {
@@ -432,6 +435,10 @@ pub struct PlannedText {
     pub per_hour: String,
     /// One-off prices: line, tax group, month, zone, millionths.
     pub one_offs: Vec<(String, String, String, String, i64)>,
+    /// What the call adds to what its payer has: usage type, zone, pieces, vCPUs, MiB, bytes. It
+    /// counts against things limits while the intent is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub things: Vec<ThingRow>,
     /// Hash of the client's request: asked again after our death, it gets the first one's answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,

@@ -13,6 +13,7 @@ use crate::policy::customer::{
     Customer, ForTheRest, Owned, PayMode, RuleSet, Seller, Subject, TaxMode, TaxProfile, TaxRate,
 };
 use crate::policy::faults::Faults;
+use crate::policy::limits;
 use crate::policy::prepaid::{PrepaidProfile, WhenStoreIsDown};
 use crate::policy::shape;
 use crate::terms::ids::{PayerId, SellerId};
@@ -73,6 +74,9 @@ pub fn load_for(
         file.customer
             .iter()
             .for_each(|one| customer(one, &mut rules, &mut faults));
+    }
+    for (path, text, file) in &shapes {
+        limits::check::read(file, &mut rules, &mut faults(path, text, &mut found));
     }
     for (path, text, file) in &shapes {
         let mut faults = faults(path, text, &mut found);

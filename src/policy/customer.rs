@@ -1,6 +1,7 @@
 //! Pure: who sells, who pays, and which CloudStack subject belongs to whom.
 
 use crate::policy::access::AccessRules;
+use crate::policy::limits::{CallLimit, ThingLimit};
 use crate::policy::mode::Modes;
 use crate::policy::prepaid::PrepaidProfile;
 use crate::policy::tariff::PriceBook;
@@ -199,6 +200,10 @@ pub struct RuleSet {
     pub access: AccessRules,
     /// Where refusals are only noted.
     pub modes: Modes,
+    /// How often somebody may call.
+    pub limits: Vec<CallLimit>,
+    /// How much of what a payer may have.
+    pub things: Vec<ThingLimit>,
     /// SHA-256 over the files it was read from: events name the rules that decided them.
     pub hash: [u8; 32],
 }

@@ -9,6 +9,7 @@ pub mod check;
 pub mod condition;
 pub mod customer;
 pub mod mode;
+pub mod limits;
 pub mod prepaid;
 pub mod shape;
 pub mod table;

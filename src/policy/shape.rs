@@ -27,6 +27,10 @@ pub(super) struct File {
     pub access_default: Vec<Spanned<AccessDefault>>,
     #[serde(default)]
     pub mode: Vec<Spanned<Mode>>,
+    #[serde(default)]
+    pub limit: Vec<Spanned<Limit>>,
+    #[serde(default)]
+    pub things: Vec<Spanned<Things>>,
 }
 
 /// `[[access]]`.
@@ -103,6 +107,35 @@ pub(super) struct AccessDefault {
 pub(super) struct Mode {
     pub domain: Option<String>,
     pub mode: Spanned<String>,
+}
+
+/// `[[limit]]`: how often somebody may call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limit {
+    pub id: String,
+    pub per: Spanned<String>,
+    pub of: Option<String>,
+    #[serde(default)]
+    pub commands: Vec<Spanned<String>>,
+    pub class: Option<Spanned<String>>,
+    pub calls: Spanned<i64>,
+    pub period: Spanned<String>,
+    pub burst: Option<Spanned<i64>>,
+    pub reason: String,
+}
+
+/// `[[things]]`: how much of what a payer may have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Things {
+    pub id: String,
+    pub payer: Option<Spanned<String>>,
+    pub component: Spanned<String>,
+    pub basis: Option<Spanned<String>>,
+    pub zone: Option<String>,
+    pub most: Spanned<i64>,
+    pub reason: String,
 }
 
 /// `[rest]`: who pays for what no customer owns.

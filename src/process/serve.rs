@@ -121,6 +121,7 @@ fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<boo
     tokio::spawn(async move { renewals.run(queues.wake, stopped).await });
     tokio::spawn(product.follower.clone().run(queues.followed, stop.clone()));
     tokio::spawn(probes(product.clone(), stop.clone()));
+    tokio::spawn(product.gate.counters.clone().run(stop.clone()));
     tokio::spawn(audit(product.clone(), queues.audit));
     tokio::spawn(sweeps(product.clone(), stop.clone()));
     tokio::spawn(super::months::run(product.clone(), stop.clone()));

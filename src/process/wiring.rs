@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
+use crate::counters::{Counters, Shared};
 use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
@@ -151,6 +152,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         table: Arc::new(super::commands::table(&config)?),
         keys,
         sessions: Sessions::default(),
+        counters: Arc::new(counters(&config)?),
         directory: directory.clone(),
         asker: Asker::new(service.clone()),
         renewals: renewals.clone(),
@@ -185,6 +187,15 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         audit: audit_end,
     };
     Ok((Arc::new(product), queues))
+}
+
+/// The counters of call limits that the configuration asks for.
+fn counters(config: &Config) -> anyhow::Result<Counters> {
+    let shared = match &config.counters.redis {
+        Some(address) => Some(Arc::new(Shared::new(address).map_err(anyhow::Error::msg)?)),
+        None => None,
+    };
+    Ok(Counters::new(config.counters.nodes, shared))
 }
 
 /// The clock that the configuration asks for.

@@ -9,6 +9,7 @@ use crate::ledger::records::{
     Accrual, Allocation, BillingMode, Document, DocumentKind, Hold, HoldStatus, Item, PayerState,
     Transfer,
 };
+use crate::ledger::things::Amounts;
 use crate::meter::resource::{Attributes, Border, BorderSource, Interval, MeterId, Owner};
 use crate::terms::ids::{
     CsAccountId, CsDomainId, CsProjectId, JobId, PayerId, PriceLineId, ResourceId, SellerId,
@@ -234,6 +235,20 @@ fn source(text: &str) -> Read<BorderSource> {
         "sweep" => BorderSource::Sweep,
         other => return Err(StoreError::row("source", other)),
     })
+}
+
+/// A sum of `RUNNING` or `UNDER_WAY`: payer, usage type, zone and figures.
+pub(super) fn amounts(row: &SqliteRow) -> Read<(PayerId, u8, String, Amounts)> {
+    let f = Fields(row);
+    let kind = u8::try_from(f.number("usage_type")?);
+    let kind = kind.map_err(|_| StoreError::row("usage_type", "not a number of a usage type"))?;
+    let amounts = Amounts {
+        pieces: f.number("pieces")?,
+        vcpus: f.number("vcpus")?,
+        memory_mib: f.number("memory_mib")?,
+        bytes: f.number("bytes")?,
+    };
+    Ok((f.text("payer")?.into(), kind, f.text("zone")?, amounts))
 }
 
 pub(super) fn interval(row: &SqliteRow) -> Read<StoredInterval> {

@@ -6,8 +6,9 @@
 
 use super::error::StoreError;
 use super::work::{Done, IntentChange, IntervalChange, Work};
-use super::{from_row, sql, to_row};
+use super::{claims, from_row, sql, to_row};
 use crate::ledger::records::Account;
+use crate::ledger::things::Things;
 use crate::ledger::touches::Touches;
 use crate::ledger::verify::chain;
 use crate::ledger::{Command, Effects, LedgerRefusal, Loaded, decide};
@@ -83,12 +84,16 @@ impl Group<'_> {
     async fn serve(&mut self, works: &[&Work]) -> Result<Vec<Outcome>, StoreError> {
         let commands: Vec<&Command> = works.iter().filter_map(|w| w.command.as_ref()).collect();
         let mut loaded = self.load(&commands).await?;
+        let mut things = self.things_of(works).await?;
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            let outcome = match &work.command {
+            let outcome = claims::admit(work, &things).and_then(|()| match &work.command {
                 None => Ok(Done::default()),
                 Some(command) => decide(command, &loaded).map(|effects| Done { effects }),
-            };
+            });
+            if outcome.is_ok() {
+                claims::absorb(work, &mut things);
+            }
             if let Ok(done) = &outcome
                 && work.command.is_some()
             {
@@ -101,6 +106,23 @@ impl Group<'_> {
         let passed: Vec<&Work> = passed.map(|(work, _)| *work).collect();
         self.save_rest(&passed).await?;
         Ok(outcomes)
+    }
+
+    /// What the payers have whose works have limits to keep. What the works of this group open,
+    /// end or give back besides is as if it came after their claims: no claim depends on it.
+    async fn things_of(
+        &mut self,
+        works: &[&Work],
+    ) -> Result<BTreeMap<PayerId, Things>, StoreError> {
+        let payers = claims::bounded(works);
+        let mut things: BTreeMap<PayerId, Things> = BTreeMap::new();
+        for statement in [sql::RUNNING, sql::UNDER_WAY] {
+            let sums = self.rows(statement, texts(&payers), from_row::amounts);
+            for (payer, kind, zone, amounts) in sums.await? {
+                things.entry(payer).or_default().add(kind, &zone, &amounts);
+            }
+        }
+        Ok(things)
     }
 
     /// First what is found by the commands' own names, then what those rows name.

@@ -5,6 +5,7 @@
 //! questions beside it, `check.rs` verifies. The rules of money are in `ledger/`, not here.
 
 mod check;
+mod claims;
 mod error;
 mod facts;
 mod from_row;

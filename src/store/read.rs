@@ -2,8 +2,9 @@
 
 use super::error::StoreError;
 use super::work::{Intent, Notice, StoredInterval};
-use super::{Store, from_row};
+use super::{Store, from_row, sql};
 use crate::ledger::records::{Accrual, Document, Hold, Item, PayerState, Transfer};
+use crate::ledger::things::Things;
 use crate::terms::ids::{DocumentId, HoldId, JobId, PayerId, ResourceId, SellerId};
 use crate::terms::time::{BillingMonth, Period};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -45,6 +46,19 @@ impl Store {
     pub async fn payers(&self) -> Read<Vec<PayerState>> {
         let query = sqlx::query("SELECT * FROM payer ORDER BY id");
         self.all(query, from_row::payer).await
+    }
+
+    /// What a payer has: what runs, and what his open calls are going to start.
+    pub async fn things(&self, payer: &PayerId) -> Read<Things> {
+        let mut things = Things::default();
+        let keys = serde_json::json!([payer.as_str()]).to_string();
+        for statement in [sql::RUNNING, sql::UNDER_WAY] {
+            let query = sqlx::query(statement).bind(keys.clone());
+            for (_, kind, zone, amounts) in self.all(query, from_row::amounts).await? {
+                things.add(kind, &zone, &amounts);
+            }
+        }
+        Ok(things)
     }
 
     /// The legs of a hold.

@@ -23,6 +23,24 @@ pub(super) const SERIES: &str = "SELECT seller, series, max(number) AS number FR
 pub(super) const TRANSFERS_OF: &str = "SELECT t.*, j.value AS command \
     FROM json_each(?1) AS j CROSS JOIN transfer AS t \
     ON t.id > j.value || '/' AND t.id < j.value || '0' ORDER BY t.seq";
+/// What payers run: sums over their open intervals.
+pub(super) const RUNNING: &str = "SELECT payer, usage_type, \
+    coalesce(attributes ->> 'zone', '') AS zone, \
+    sum(max(coalesce(attributes ->> 'count', 1), 1)) AS pieces, \
+    sum(coalesce(attributes ->> 'vcpus', 0)) AS vcpus, \
+    sum(coalesce(attributes ->> 'memory_mib', 0)) AS memory_mib, \
+    sum(coalesce(attributes ->> 'size_bytes', 0)) AS bytes \
+    FROM interval WHERE end_at IS NULL AND payer IN (SELECT value FROM json_each(?1)) \
+    GROUP BY payer, usage_type, zone";
+/// What payers' open calls are going to start: sums over the things of their intents.
+pub(super) const UNDER_WAY: &str = "SELECT i.payer, t.value ->> 0 AS usage_type, \
+    t.value ->> 1 AS zone, sum(t.value ->> 2) AS pieces, sum(t.value ->> 3) AS vcpus, \
+    sum(t.value ->> 4) AS memory_mib, sum(t.value ->> 5) AS bytes \
+    FROM intent AS i, json_each( \
+        CASE WHEN json_valid(i.planned) THEN i.planned ELSE '{}' END, '$.things') AS t \
+    WHERE i.status NOT IN ('settled', 'given-back') \
+    AND i.payer IN (SELECT value FROM json_each(?1)) \
+    GROUP BY i.payer, t.value ->> 0, t.value ->> 1";
 pub(super) const LAST: &str = "SELECT seq, hash FROM transfer ORDER BY seq DESC LIMIT 1";
 
 pub(super) const PUT_DONE: &str = "INSERT INTO command \

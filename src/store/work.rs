@@ -1,5 +1,6 @@
 //! Edge: what is given to the store's writer: a command and the rows that go with it, all or none.
 
+use crate::ledger::things::Claim;
 use crate::ledger::{Command, Effects};
 use crate::meter::resource::{Border, Interval};
 use crate::terms::ids::{CallId, HoldId, IntervalId, JobId, PayerId, ResourceId};
@@ -153,6 +154,8 @@ pub struct Notice {
 pub struct Work {
     /// What is asked of the books.
     pub command: Option<Command>,
+    /// What its payer is going to have more of; over a limit, nothing is done.
+    pub claim: Option<Claim>,
     /// Intents that go with it.
     pub intents: Vec<IntentChange>,
     /// Intervals that go with it.

@@ -28,3 +28,7 @@ pub const SESSION_SECONDS_MAX: u64 = 300;
 pub const PAGE_ROWS: usize = 500;
 /// Pages of one list that we read before saying that something is wrong.
 pub const PAGES_MAX: usize = 10_000;
+/// Call limits that are counted at once: those in force, and those that were before.
+pub const COUNTED_LIMITS_MAX: usize = 1_000;
+/// Keys, accounts or addresses that one call limit counts apart.
+pub const COUNTED_SUBJECTS_MAX: usize = 100_000;

@@ -38,3 +38,6 @@ mod kept_connections;
 mod live_commands;
 mod owners;
 mod owners_money;
+mod limits;
+mod limits_shared;
+mod estimate;

@@ -20,6 +20,7 @@ pub struct Stage {
     /// Its first line, read.
     pub told: Value,
     gate: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 /// Key and secret at an endpoint.
@@ -39,6 +40,14 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// A header of the answer.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let wanted = name.to_lowercase();
+        self.head.lines().skip(1).find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            (name.to_lowercase() == wanted).then(|| value.trim().to_owned())
+        })
+    }
     /// The body as JSON, inside its wrapper.
     pub fn inside(&self) -> Value {
         let value: Value =
@@ -57,13 +66,28 @@ pub fn folder(name: &str) -> PathBuf {
 impl Stage {
     /// Starts a fresh demo in a folder of that name.
     pub fn start(name: &str, more: &[&str]) -> Self {
+        Self::start_in(name, more, &[])
+    }
+
+    /// Starts a fresh demo with these variables in its environment.
+    pub fn start_in(name: &str, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = folder(name);
-        let (gate, told) = demo(&folder, more);
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<(String, String)> = environment.iter().map(own).collect();
+        let (gate, told) = demo(&folder, more, &environment);
         Self {
             folder,
             told,
             gate: Some(gate),
+            environment,
         }
+    }
+
+    /// Starts the gate again with one more policy file.
+    pub fn with_policy(&mut self, name: &str, text: &str) {
+        self.kill_gate();
+        std::fs::write(self.folder.join("policies").join(name), text).unwrap();
+        self.start_again();
     }
 
     /// Kills the gate at once (SIGKILL); the sandbox goes on.
@@ -85,7 +109,7 @@ impl Stage {
 
     /// Starts the demo again in the same folder.
     pub fn start_again(&mut self) {
-        let (gate, told) = demo(&self.folder, &[]);
+        let (gate, told) = demo(&self.folder, &[], &self.environment);
         self.gate = Some(gate);
         self.told = told;
     }
@@ -220,7 +244,7 @@ fn stop_sandbox(folder: &Path) {
     }
 }
 
-fn demo(folder: &Path, more: &[&str]) -> (Child, Value) {
+fn demo(folder: &Path, more: &[&str], environment: &[(String, String)]) -> (Child, Value) {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
@@ -230,6 +254,7 @@ fn demo(folder: &Path, more: &[&str]) -> (Child, Value) {
         .args(["demo", "--json", "--state"])
         .arg(folder)
         .args(more)
+        .envs(environment.iter().cloned())
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
@@ -250,6 +275,17 @@ impl Caller {
     }
 
     pub fn call_in(&self, format: &str, command: &str, params: &[(&str, &str)]) -> Option<Heard> {
+        self.call_with("", format, command, params)
+    }
+
+    /// The same with headers of the test's own, each with its line's end.
+    pub fn call_with(
+        &self,
+        headers: &str,
+        format: &str,
+        command: &str,
+        params: &[(&str, &str)],
+    ) -> Option<Heard> {
         let mut map = ParamMap::default();
         let own = [
             ("command", command),
@@ -263,7 +299,7 @@ impl Caller {
         map.insert("signature", &signed);
         let address = address_of(&self.endpoint);
         let request = format!(
-            "GET /client/api?{} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n",
+            "GET /client/api?{} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n",
             map.to_wire()
         );
         exchange(&address, &request)

@@ -60,7 +60,14 @@ pub const ROWS: &[Row] = &[
             "meter",
             "cover",
         ],
-        edge: &["store", "upstream", "clock", "telemetry", "config::vault"],
+        edge: &[
+            "store",
+            "counters",
+            "upstream",
+            "clock",
+            "telemetry",
+            "config::vault",
+        ],
     },
     Row {
         folder: "meter",
@@ -138,6 +145,11 @@ pub const ROWS: &[Row] = &[
         edge: &["clock", "telemetry"],
     },
     Row {
+        folder: "counters",
+        pure: &["terms", "policy"],
+        edge: &["clock", "telemetry"],
+    },
+    Row {
         folder: "upstream",
         pure: &["terms", "cloudstack"],
         edge: &["clock", "telemetry"],
@@ -163,6 +175,7 @@ pub const ROWS: &[Row] = &[
         ],
         edge: &[
             "store",
+            "counters",
             "upstream",
             "config",
             "ops",

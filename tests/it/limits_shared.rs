@@ -1,0 +1,212 @@
+//! Counting together through a real Redis, and what becomes of it when that goes away.
+
+use crate::stage::{Stage, until};
+use faregate::counters::{Counters, Shared};
+use faregate::policy::limits::{CallLimit, Counted, Pace, Per};
+use faregate::terms::time::HOUR;
+use secrecy::SecretString;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A Redis of the test's own, without a disk.
+struct Redis {
+    port: u16,
+    server: Child,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        Self {
+            port,
+            server: Self::serve(port),
+        }
+    }
+
+    fn serve(port: u16) -> Child {
+        let server = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed by tests/run");
+        until("Redis listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        server
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.server.id().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn kill(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
+    fn flush(&self) {
+        use std::io::{Read, Write};
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(b"FLUSHALL\r\n").unwrap();
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"+OK\r\n");
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn limit(id: &str, calls: u32) -> CallLimit {
+    CallLimit {
+        id: id.to_owned(),
+        per: Per::Account,
+        of: None,
+        commands: Vec::new(),
+        class: None,
+        pace: Pace {
+            calls,
+            period: HOUR,
+            burst: calls,
+        },
+        reason: "agreed".to_owned(),
+    }
+}
+
+/// One of two nodes. The sender stops it.
+fn node(redis: &Redis) -> (Arc<Counters>, watch::Sender<bool>) {
+    let shared = Shared::new(&SecretString::from(redis.url())).unwrap();
+    let counters = Arc::new(Counters::new(2, Some(Arc::new(shared))));
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(counters.clone().run(stopped));
+    (counters, stop)
+}
+
+async fn is_up(node: &Counters, up: bool) {
+    for _ in 0..600 {
+        if node.health().unwrap().up == up {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not within a minute: shared counting is up: {up}");
+}
+
+async fn granted(node: &Counters, limit: &CallLimit, calls: usize) -> usize {
+    let mut granted = 0;
+    for _ in 0..calls {
+        let counted = [Counted {
+            limit,
+            subject: "ann".to_owned(),
+        }];
+        granted += usize::from(node.count(&counted).await.is_ok());
+    }
+    granted
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_grant_what_one_would_and_each_its_share_while_redis_is_away() {
+    let mut redis = Redis::start();
+    let ((one, _stop_one), (two, _stop_two)) = (node(&redis), node(&redis));
+    is_up(&one, true).await;
+    is_up(&two, true).await;
+    let together = limit("together", 20);
+    let first = granted(&one, &together, 15).await;
+    assert_eq!(first + granted(&two, &together, 15).await, 20);
+
+    // Stopped, not dead: it accepts and never answers. The first call waits 50 ms, the rest none.
+    redis.signal("-STOP");
+    let stopped = limit("stopped", 20);
+    assert_eq!(granted(&one, &stopped, 40).await, 10);
+    assert_eq!(granted(&two, &stopped, 40).await, 10);
+    let health = one.health().unwrap();
+    assert_eq!((health.up, health.losses), (false, 1), "{health:?}");
+    redis.signal("-CONT");
+    is_up(&one, true).await;
+    is_up(&two, true).await;
+    assert_eq!(granted(&one, &together, 5).await, 0, "it has forgotten");
+
+    // Emptied: the buckets start anew, and so does the script.
+    redis.flush();
+    let first = granted(&one, &together, 15).await;
+    assert_eq!(first + granted(&two, &together, 15).await, 20);
+
+    // Dead, and back with nothing in it.
+    redis.kill();
+    let dead = limit("dead", 20);
+    assert_eq!(granted(&one, &dead, 40).await, 10);
+    assert_eq!(granted(&two, &dead, 40).await, 10);
+    redis.server = Redis::serve(redis.port);
+    is_up(&one, true).await;
+    is_up(&two, true).await;
+    let first = granted(&two, &together, 15).await;
+    assert_eq!(first + granted(&one, &together, 15).await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_over_one_of_its_limits_counts_against_none_of_them() {
+    let redis = Redis::start();
+    let (node, _stop) = node(&redis);
+    is_up(&node, true).await;
+    let (wide, narrow) = (limit("wide", 10), limit("narrow", 1));
+    let subject = || "ann".to_owned();
+    for round in 0..5 {
+        let counted = [
+            Counted {
+                limit: &wide,
+                subject: subject(),
+            },
+            Counted {
+                limit: &narrow,
+                subject: subject(),
+            },
+        ];
+        let told = node.count(&counted).await;
+        match round {
+            0 => assert!(told.is_ok()),
+            _ => {
+                let no = told.unwrap_err();
+                assert_eq!(no.rule, "narrow");
+                assert!(no.wait > HOUR / 2 && no.wait <= HOUR, "{no:?}");
+            }
+        }
+    }
+    assert_eq!(granted(&node, &wide, 20).await, 9);
+}
+
+#[test]
+fn a_gate_whose_redis_dies_limits_by_itself_and_serves_as_before() {
+    let mut redis = Redis::start();
+    let url = redis.url();
+    let environment = [("FAREGATE_REDIS_URL", url.as_str())];
+    let mut stage = Stage::start_in("limits-redis", &[], &environment);
+    let policy = "[[limit]]\nid = \"zones\"\nper = \"account\"\ncommands = [\"listzones\"]\n\
+                  calls = 4\nperiod = \"1h\"\nreason = \"agreed\"\n";
+    stage.with_policy("calls.toml", policy);
+    let paula = stage.customer(0);
+    let zones = || paula.call("listZones", &[]).unwrap().status;
+    assert_eq!([0; 5].map(|_| zones()), [200, 200, 200, 200, 429]);
+
+    redis.kill();
+    // One node of one: its share is the whole. Money is not asked of Redis at all.
+    assert_eq!([0; 5].map(|_| zones()), [200, 200, 200, 200, 429]);
+    let vm = stage.small_vm(0);
+    assert_eq!(paula.deploy(&vm).unwrap().status, 200);
+    until("it runs", || stage.machines("Running").len() == 1);
+}
