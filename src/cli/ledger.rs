@@ -145,16 +145,25 @@ async fn transfers(store: &Store, payer: &PayerId, rows: u32) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(path: &std::path::Path) -> anyhow::Result<config::Config> {
+pub(super) fn load(path: &std::path::Path) -> anyhow::Result<config::Config> {
     config::load(path).map_err(|faults| wiring::as_error(&faults))
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
     Ok(runtime.block_on(work))
+}
+
+/// As [`post`], for a command that waits for nothing else.
+pub(super) fn get_lines(
+    address: std::net::SocketAddr,
+    path: &str,
+    body: &str,
+) -> anyhow::Result<(u16, String)> {
+    block_on(post(address, path, body))?
 }
 
 /// One small request to the operators' socket of a node on this machine.

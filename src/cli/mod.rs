@@ -5,6 +5,7 @@ mod demo;
 mod init;
 mod ledger;
 pub mod month;
+mod policy;
 mod replay;
 pub mod replay_lifecycle;
 pub mod replay_requests;
@@ -68,6 +69,11 @@ enum Role {
         #[command(subcommand)]
         what: ledger::LedgerQuestion,
     },
+    /// Test, explain and report what the policies decide
+    Policy {
+        #[command(subcommand)]
+        what: policy::PolicyQuestion,
+    },
     /// Close a month: pull usage, compare, rate, invoice
     Month(month::MonthArguments),
 }
@@ -95,6 +101,7 @@ pub fn run() -> ExitCode {
         Role::Sign(arguments) => sign::run(&arguments),
         Role::TopUp(arguments) => ledger::top_up(&arguments),
         Role::Ledger { what } => ledger::run(&what),
+        Role::Policy { what } => policy::run(&what),
         Role::Month(arguments) => month::run(&arguments),
     };
     outcome.unwrap_or_else(|fault| {

@@ -44,10 +44,13 @@ pub(super) async fn open(
     let Some(candidates) = rules.access.of(command, class) else {
         return Ok(());
     };
-    let caller = if candidates.asks_caller() {
+    let id = CallId::from_bits(gate.clock.id_bits());
+    let caller = if candidates.asks_caller() || rules.modes.by_domain() {
         match raise::verified(core, call, peer).await {
             Ok(caller) => Some(actor(&caller)),
-            Err(Refusal::CannotAsk(what)) => return Err(Refusal::CannotAsk(what)),
+            Err(refusal @ Refusal::CannotAsk(_)) => {
+                return noted(gate, id, command, rules.modes.of_unknown(), refusal);
+            }
             Err(_) => None,
         }
     } else {
@@ -61,7 +64,6 @@ pub(super) async fn open(
         address: Some(peer.ip()),
         at: gate.clock.wall(),
     };
-    let id = CallId::from_bits(gate.clock.id_bits());
     judge(gate, id, &asked)
 }
 
@@ -101,12 +103,25 @@ fn judge(gate: &Gate, id: CallId, asked: &Admission<'_>) -> Result<(), Refusal> 
         rule: denied.rule.to_owned(),
         reason: denied.reason.to_owned(),
     };
-    match rules.modes.of(asked.domains()) {
-        Mode::Enforce => Err(refusal),
-        Mode::Observe => {
-            let reason = format!("{}: {}", refusal.rule(), refusal.text());
-            note(gate, id, asked.command, None, "observe", &reason);
-            Ok(())
-        }
+    let mode = match asked.domains() {
+        [] => rules.modes.of_unknown(),
+        path => rules.modes.of(path),
+    };
+    noted(gate, id, asked.command, mode, refusal)
+}
+
+/// A refusal, or, where it is only observed, a note of it.
+fn noted(
+    gate: &Gate,
+    id: CallId,
+    command: &str,
+    mode: Mode,
+    refusal: Refusal,
+) -> Result<(), Refusal> {
+    if mode == Mode::Enforce {
+        return Err(refusal);
     }
+    let reason = format!("{}: {}", refusal.rule(), refusal.text());
+    note(gate, id, command, None, "observe", &reason);
+    Ok(())
 }

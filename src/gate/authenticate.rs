@@ -96,7 +96,9 @@ pub fn caller(call: &Call, key: Option<&KeyEntry>, now: Timestamp) -> Result<Cal
     }
 }
 
-fn person(key: &KeyEntry) -> Person {
+/// Who owns a key.
+#[must_use]
+pub fn person(key: &KeyEntry) -> Person {
     Person {
         user: Some(key.user.clone()),
         account: key.account.clone(),

@@ -14,6 +14,7 @@ use super::estimate;
 use super::forward::{self, Way};
 use super::keys::Keys;
 use super::limit;
+use super::observe;
 use super::outcome;
 use super::pages::{self, Pages};
 use super::parse::{self, Call, RawRequest, Routed};
@@ -137,6 +138,9 @@ pub async fn line(
                 Ok(()) => stream(core, &call, peer).await,
                 Err(refusal) => refuse(core, Some(&call), &refusal, call.format).response(),
             };
+        }
+        Err(refusal) if observe::lets_pass(core, &call, &refusal, peer).await => {
+            return stream(core, &call, peer).await;
         }
         Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
     };

@@ -26,6 +26,7 @@ pub mod forward;
 pub mod reserve;
 pub mod line;
 mod admit;
+pub mod explain;
 mod observe;
 mod limit;
 mod claim;

@@ -6,15 +6,18 @@
 //! that CloudStack or its readers could trip over is not forwarded.
 
 use super::authenticate::Caller;
-use super::line::{Core, Gate, judged_row, pass};
+use super::line::{Core, Gate, judged_row, note, pass};
 use super::parse::Call;
+use super::raise;
 use super::refusal::Refusal;
 use super::typed;
 use super::wire::Answer;
 use crate::cloudstack::command::Command;
+use crate::meter::resource::Owner;
 use crate::policy::mode::Mode;
 use crate::terms::ids::{CallId, CsDomainId, PayerId};
 use crate::terms::money::Micros;
+use crate::terms::time::Timestamp;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -35,6 +38,19 @@ impl Known {
     /// Notes the caller.
     pub fn caller(&mut self, caller: &Caller) {
         self.domains.clone_from(&caller.person().domains);
+    }
+
+    /// Finds who pays for what the owner has, and notes both.
+    pub async fn payer(
+        &mut self,
+        gate: &Gate,
+        owner: &Owner,
+        now: Timestamp,
+    ) -> Result<PayerId, Refusal> {
+        self.charged = Some(owner.domain.clone());
+        let payer = gate.meter.payer_of(owner, now).await;
+        self.payer = payer.map_err(|fault| Refusal::CannotAsk(fault.what))?;
+        self.payer.clone().ok_or(Refusal::NobodyPays)
     }
 }
 
@@ -69,7 +85,7 @@ pub(super) async fn refused(
 }
 
 /// The mode of the one who would pay, else of the caller, else of the platform.
-async fn mode(gate: &Gate, known: &Known) -> Mode {
+pub(super) async fn mode(gate: &Gate, known: &Known) -> Mode {
     let rules = gate.rules.load_full();
     if rules.modes.rules.is_empty() {
         return Mode::Enforce;
@@ -79,8 +95,40 @@ async fn mode(gate: &Gate, known: &Known) -> Mode {
         None => None,
     };
     let path = charged.as_ref().unwrap_or(&known.domains);
+    if path.is_empty() {
+        return rules.modes.of_unknown();
+    }
     let path: Vec<&str> = path.iter().map(CsDomainId::as_str).collect();
     rules.modes.of(&path)
+}
+
+/// Whether a command that has no class is let pass, because its caller is only observed. Notes it
+/// then.
+pub(super) async fn lets_pass(
+    core: &Core,
+    call: &Call,
+    refusal: &Refusal,
+    peer: SocketAddr,
+) -> bool {
+    let gate = &core.gate;
+    let rules = gate.rules.load_full();
+    let no_class = matches!(refusal, Refusal::UnknownCommand(_));
+    if rules.modes.rules.is_empty() || !no_class || !typed::is_harmless(&call.params) {
+        return false;
+    }
+    let mut known = Known::default();
+    if rules.modes.by_domain()
+        && let Ok(caller) = raise::verified(core, call, peer).await
+    {
+        known.caller(&caller);
+    }
+    if mode(gate, &known).await != Mode::Observe {
+        return false;
+    }
+    let id = CallId::from_bits(gate.clock.id_bits());
+    let reason = format!("{}: {}", refusal.rule(), refusal.text());
+    note(gate, id, call.command(), None, "observe", &reason);
+    true
 }
 
 fn is_harmless(refusal: &Refusal, call: &Call) -> bool {

@@ -152,7 +152,7 @@ pub(super) async fn verified(
 }
 
 /// Types, finds the owner and the payer, and prices.
-async fn judge(
+pub(super) async fn judge(
     gate: &Gate,
     caller: Caller,
     call: &mut Call,
@@ -170,11 +170,7 @@ async fn judge(
     let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
     let own = whose::own(&caller)?;
     let now = gate.clock.billing();
-    let charged = whose.held_against(&own);
-    known.charged = Some(charged.domain.clone());
-    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
-    known.payer.clone_from(&payer);
-    let payer = payer.ok_or(Refusal::NobodyPays)?;
+    let payer = known.payer(gate, whose.held_against(&own), now).await?;
     let plan = match whose.doubt {
         None => plan::plan(command.price, &command.name, &call.params, &facts)?,
         Some(_) => {
@@ -228,11 +224,7 @@ async fn unpriced(
         }
     };
     let now = gate.clock.billing();
-    let charged = whose.held_against(&own);
-    known.charged = Some(charged.domain.clone());
-    let payer = gate.meter.payer_of(charged, now).await.map_err(cannot)?;
-    known.payer.clone_from(&payer);
-    let payer = payer.ok_or(Refusal::NobodyPays)?;
+    let payer = known.payer(gate, whose.held_against(&own), now).await?;
     let state = state_of(gate, &payer).await?;
     if state.mode == BillingMode::Prepaid {
         return Err(Refusal::Unpriced(format!("command {}", command.name)));

@@ -10,10 +10,10 @@ use crate::cloudstack::command::Class;
 use crate::policy::admission::{AccountKind, Admission};
 use crate::policy::condition::Condition;
 use crate::terms::time::Timestamp;
+use core::net::IpAddr;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 /// What a rule or a default says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@
 use crate::cloudstack::command::Class;
 use crate::cloudstack::query::ParamMap;
 use crate::terms::time::Timestamp;
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// What kind of account calls (`Account.Type`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,6 +12,7 @@ pub mod mode;
 pub mod limits;
 pub mod prepaid;
 pub mod shape;
+pub mod table;
 pub mod tariff;
 mod faults;
 mod books;

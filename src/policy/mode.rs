@@ -41,8 +41,25 @@ pub struct Modes {
 }
 
 impl Modes {
+    /// Whether domains differ, so that the mode depends on who it is.
+    #[must_use]
+    pub fn by_domain(&self) -> bool {
+        self.rules.iter().any(|rule| rule.domain.is_some())
+    }
+
+    /// The mode of one who is not known: he may be of any domain, so that one enforced domain
+    /// is enough.
+    #[must_use]
+    pub fn of_unknown(&self) -> Mode {
+        let enforced = |rule: &ModeRule| rule.mode == Mode::Enforce;
+        match self.rules.iter().any(enforced) {
+            true => Mode::Enforce,
+            false => self.of::<&str>(&[]),
+        }
+    }
+
     /// The mode of a domain, by its path from the root: the nearest domain with a mode decides,
-    /// then the platform's. A caller or owner who is not known has an empty path.
+    /// then the platform's. An empty path is nobody's: see [`Modes::of_unknown`].
     #[must_use]
     pub fn of<D: AsRef<str>>(&self, path: &[D]) -> Mode {
         let of = |wanted: Option<&str>| {
@@ -83,6 +100,12 @@ mod tests {
         ] {
             assert_eq!(modes.of(&path), mode, "{path:?}");
         }
+        assert_eq!(modes.of_unknown(), Mode::Enforce, "he may be of domain a");
+        let observed = Modes {
+            rules: vec![rule(None, Mode::Observe), rule(Some("a1"), Mode::Observe)],
+        };
+        assert_eq!(observed.of_unknown(), Mode::Observe);
+        assert_eq!(Modes::default().of_unknown(), Mode::Enforce);
         assert_eq!(Modes::default().of::<&str>(&[]), Mode::Enforce);
     }
 }

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
     let router = Router::new()
         .route("/top-ups", post(top_up))
+        .route("/explain", post(super::explain::answer))
         .route("/clock/resume", post(resume))
         .route("/accrued-through", get(accrued_through))
         .with_state(product.clone())

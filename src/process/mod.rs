@@ -11,6 +11,7 @@ pub mod page;
 pub mod payers;
 pub mod console;
 pub mod reload;
+mod explain;
 mod scopes;
 pub mod serve;
 pub mod sockets;

@@ -17,6 +17,7 @@ use crate::meter::line::Meter;
 use crate::meter::sweep::Sweep;
 use crate::policy;
 use crate::policy::customer::RuleSet;
+use crate::policy::mode::Mode;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
@@ -221,13 +222,6 @@ fn keys(
     ))
 }
 
-const fn pages(config: &Config) -> Pages {
-    Pages {
-        files: config.ui.enabled,
-        console: config.ui.console,
-    }
-}
-
 /// The counters of call limits that the configuration asks for.
 fn counters(config: &Config) -> anyhow::Result<Counters> {
     let shared = match &config.counters.redis {
@@ -336,6 +330,28 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
             );
         }
         println!("the reading role may call all {} commands", READS.len());
-        Ok(ExitCode::SUCCESS)
+        keys_or_observed(config, &service).await
     })
+}
+
+/// Without customers' secret keys nothing can be verified, so nothing may be enforced: anybody who
+/// has read an API key in a log could freeze its owner's money.
+async fn keys_or_observed(config: &Config, service: &Service) -> anyhow::Result<ExitCode> {
+    let users = service.call("listUsers", &[("listall", "true")]).await?;
+    let mut ids = users.node.children.iter();
+    let id = ids.find_map(|user| user.text_of("id")).unwrap_or_default();
+    let keys = service.call("getUserKeys", &[("id", id)]).await?;
+    if keys.error.is_none() && keys.node.child("userkeys").is_some() {
+        println!("the reading role may read keys");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rules = rules(config).map_err(|faults| as_error(&faults))?;
+    if rules.modes.of_unknown() != Mode::Observe {
+        bail!(
+            "the reading role may not read keys, so nothing can be enforced: allow getUserKeys, \
+             or observe the whole platform with a [[mode]]"
+        );
+    }
+    println!("the reading role may not read keys: this deployment only observes");
+    Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,11 @@ use crate::terms::time::{BillingMonth, Timestamp};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    #[serde(default)]
     case: Vec<Spanned<Case>>,
+    /// What may be called: `policy/table.rs` reads it.
+    #[serde(default, rename = "verdict")]
+    _verdicts: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]

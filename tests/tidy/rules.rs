@@ -393,6 +393,7 @@ const SERDE_IN_PURE: &[&str] = &[
     "src/policy/shape.rs",
     "src/rate/table.rs",
     "src/ops/",
+    "src/policy/table.rs",
     "src/bill/document.rs",
     "src/bill/render.rs",
     "src/sandbox/",

@@ -9,9 +9,9 @@ use crate::policy::condition::{Condition, Conditions};
 use crate::policy::faults::Faults;
 use crate::policy::mode::{Mode, ModeRule, Modes};
 use crate::policy::shape;
+use core::net::IpAddr;
 use jiff::civil::{Time, Weekday};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use toml::Spanned;
 
 const EFFECTS: [(&str, Effect); 2] = [("allow", Effect::Allow), ("deny", Effect::Deny)];

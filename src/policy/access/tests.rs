@@ -81,153 +81,157 @@ fn a_rule_that_denies_wins_and_the_nearest_one_is_told() {
     }
 }
 
+const DEPLOY: &str = "command=deployVirtualMachine";
+
+/// Part of a rule, call, whether it is for it.
+const PARTS: &[(&str, &str, bool)] = &[
+    ("class = [\"raises\"]", DEPLOY, true),
+    ("class = [\"read\"]", DEPLOY, false),
+    ("command = [\"DEPLOY*machine\"]", DEPLOY, true),
+    (
+        "command = [\"deployVirtualMachine\"]",
+        "command=startVirtualMachine",
+        false,
+    ),
+    ("kind = [\"user\"]", DEPLOY, true),
+    ("kind = [\"admin\"]", DEPLOY, false),
+    ("domain = \"a\"", DEPLOY, true),
+    ("domain = \"b\"", DEPLOY, false),
+    ("kind = [\"user\"]\nexcept_domain = [\"a1\"]", DEPLOY, false),
+    ("account = [\"account-1\"]", DEPLOY, true),
+    ("account = [\"account-2\"]", DEPLOY, false),
+    ("user = [\"user-1\"]", DEPLOY, true),
+    ("user = [\"user-2\"]", DEPLOY, false),
+    ("zone = [\"Z1\"]", "command=x&zoneid=z1", true),
+    ("zone = [\"Z1\"]", "command=x&zoneid=z2", false),
+    ("zone = [\"Z1\"]", "command=x", false),
+    ("address = [\"10.1.0.0/16\"]", DEPLOY, true),
+    ("address = [\"10.2.0.0/16\"]", DEPLOY, false),
+    ("address = [\"::/0\"]", DEPLOY, false),
+    (
+        "class = [\"raises\"]\nexcept_address = [\"10.1.2.3\"]",
+        DEPLOY,
+        false,
+    ),
+    (
+        "param = [{ name = \"size\", over = 100 }]",
+        "command=x&size=101",
+        true,
+    ),
+    (
+        "param = [{ name = \"size\", over = 100 }]",
+        "command=x&SIZE=100",
+        false,
+    ),
+    (
+        "param = [{ name = \"size\", over = 100 }]",
+        "command=x&size=1e9",
+        true,
+    ),
+    (
+        "param = [{ name = \"size\", over = 100 }]",
+        "command=x",
+        false,
+    ),
+    (
+        "param = [{ name = \"size\", under = 10 }]",
+        "command=x&size=9",
+        true,
+    ),
+    (
+        "param = [{ name = \"details[*].cpunumber\", over = 8 }]",
+        "command=x&details%5B3%5D.cpuNumber=16",
+        true,
+    ),
+    (
+        "param = [{ name = \"hypervisor\", is = [\"KVM\"] }]",
+        "command=x&hypervisor=kvm",
+        true,
+    ),
+    (
+        "param = [{ name = \"ids\", is = [\"b\"] }]",
+        "command=x&ids=a,B",
+        true,
+    ),
+    (
+        "param = [{ name = \"ids\", not = [\"a\", \"b\"] }]",
+        "command=x&ids=a,b",
+        false,
+    ),
+    (
+        "param = [{ name = \"ids\", not = [\"a\"] }]",
+        "command=x&ids=a,c",
+        true,
+    ),
+    (
+        "param = [{ name = \"userdata\", given = true }]",
+        "command=x&userdata=1",
+        true,
+    ),
+    (
+        "param = [{ name = \"userdata\", given = false }]",
+        "command=x&userdata=1",
+        false,
+    ),
+    (
+        "time = { days = [\"mon\"], from = \"09:00\", until = \"11:00\" }",
+        DEPLOY,
+        true,
+    ),
+    (
+        "time = { from = \"08:00\", until = \"10:00\" }",
+        DEPLOY,
+        false,
+    ),
+    (
+        "time = { days = [\"tue\"], from = \"09:00\", until = \"11:00\" }",
+        DEPLOY,
+        false,
+    ),
+    (
+        "time = { days = [\"sun\"], from = \"22:00\", until = \"11:00\" }",
+        DEPLOY,
+        true,
+    ),
+    (
+        "time = { from = \"11:00\", until = \"12:00\", zone = \"Europe/Berlin\" }",
+        DEPLOY,
+        true,
+    ),
+    ("when = \"command.startsWith('deploy')\"", DEPLOY, true),
+    (
+        "when = \"has(params.size) && int(params.size) > 5\"",
+        "command=x&size=6",
+        true,
+    ),
+    (
+        "when = \"has(params.size) && int(params.size) > 5\"",
+        "command=x&size=4",
+        false,
+    ),
+    (
+        "when = \"has(params.size) && int(params.size) > 5\"",
+        "command=x",
+        false,
+    ),
+    // What cannot be told falls on the side of a rule that denies.
+    (
+        "when = \"has(params.size) && int(params.size) > 5\"",
+        "command=x&size=many",
+        true,
+    ),
+    ("when = \"'a' in domains && kind == 'user'\"", DEPLOY, true),
+    ("when = \"domains.exists(d, d == 'b')\"", DEPLOY, false),
+    ("when = \"hour == 10 && weekday == 1\"", DEPLOY, true),
+    ("when = \"address == '10.1.2.3'\"", DEPLOY, true),
+];
+
 #[test]
 fn a_rule_is_for_the_calls_that_all_its_parts_fit() {
-    let deploy = "command=deployVirtualMachine";
-    for (part, query, fits) in [
-        ("class = [\"raises\"]", deploy, true),
-        ("class = [\"read\"]", deploy, false),
-        ("command = [\"DEPLOY*machine\"]", deploy, true),
-        (
-            "command = [\"deployVirtualMachine\"]",
-            "command=startVirtualMachine",
-            false,
-        ),
-        ("kind = [\"user\"]", deploy, true),
-        ("kind = [\"admin\"]", deploy, false),
-        ("domain = \"a\"", deploy, true),
-        ("domain = \"b\"", deploy, false),
-        ("kind = [\"user\"]\nexcept_domain = [\"a1\"]", deploy, false),
-        ("account = [\"account-1\"]", deploy, true),
-        ("account = [\"account-2\"]", deploy, false),
-        ("user = [\"user-1\"]", deploy, true),
-        ("user = [\"user-2\"]", deploy, false),
-        ("zone = [\"Z1\"]", "command=x&zoneid=z1", true),
-        ("zone = [\"Z1\"]", "command=x&zoneid=z2", false),
-        ("zone = [\"Z1\"]", "command=x", false),
-        ("address = [\"10.1.0.0/16\"]", deploy, true),
-        ("address = [\"10.2.0.0/16\"]", deploy, false),
-        ("address = [\"::/0\"]", deploy, false),
-        (
-            "class = [\"raises\"]\nexcept_address = [\"10.1.2.3\"]",
-            deploy,
-            false,
-        ),
-        (
-            "param = [{ name = \"size\", over = 100 }]",
-            "command=x&size=101",
-            true,
-        ),
-        (
-            "param = [{ name = \"size\", over = 100 }]",
-            "command=x&SIZE=100",
-            false,
-        ),
-        (
-            "param = [{ name = \"size\", over = 100 }]",
-            "command=x&size=1e9",
-            true,
-        ),
-        (
-            "param = [{ name = \"size\", over = 100 }]",
-            "command=x",
-            false,
-        ),
-        (
-            "param = [{ name = \"size\", under = 10 }]",
-            "command=x&size=9",
-            true,
-        ),
-        (
-            "param = [{ name = \"details[*].cpunumber\", over = 8 }]",
-            "command=x&details%5B3%5D.cpuNumber=16",
-            true,
-        ),
-        (
-            "param = [{ name = \"hypervisor\", is = [\"KVM\"] }]",
-            "command=x&hypervisor=kvm",
-            true,
-        ),
-        (
-            "param = [{ name = \"ids\", is = [\"b\"] }]",
-            "command=x&ids=a,B",
-            true,
-        ),
-        (
-            "param = [{ name = \"ids\", not = [\"a\", \"b\"] }]",
-            "command=x&ids=a,b",
-            false,
-        ),
-        (
-            "param = [{ name = \"ids\", not = [\"a\"] }]",
-            "command=x&ids=a,c",
-            true,
-        ),
-        (
-            "param = [{ name = \"userdata\", given = true }]",
-            "command=x&userdata=1",
-            true,
-        ),
-        (
-            "param = [{ name = \"userdata\", given = false }]",
-            "command=x&userdata=1",
-            false,
-        ),
-        (
-            "time = { days = [\"mon\"], from = \"09:00\", until = \"11:00\" }",
-            deploy,
-            true,
-        ),
-        (
-            "time = { from = \"08:00\", until = \"10:00\" }",
-            deploy,
-            false,
-        ),
-        (
-            "time = { days = [\"tue\"], from = \"09:00\", until = \"11:00\" }",
-            deploy,
-            false,
-        ),
-        (
-            "time = { days = [\"sun\"], from = \"22:00\", until = \"11:00\" }",
-            deploy,
-            true,
-        ),
-        (
-            "time = { from = \"11:00\", until = \"12:00\", zone = \"Europe/Berlin\" }",
-            deploy,
-            true,
-        ),
-        ("when = \"command.startsWith('deploy')\"", deploy, true),
-        (
-            "when = \"has(params.size) && int(params.size) > 5\"",
-            "command=x&size=6",
-            true,
-        ),
-        (
-            "when = \"has(params.size) && int(params.size) > 5\"",
-            "command=x&size=4",
-            false,
-        ),
-        (
-            "when = \"has(params.size) && int(params.size) > 5\"",
-            "command=x",
-            false,
-        ),
-        // What cannot be told falls on the side of a rule that denies.
-        (
-            "when = \"has(params.size) && int(params.size) > 5\"",
-            "command=x&size=many",
-            true,
-        ),
-        ("when = \"'a' in domains && kind == 'user'\"", deploy, true),
-        ("when = \"domains.exists(d, d == 'b')\"", deploy, false),
-        ("when = \"hour == 10 && weekday == 1\"", deploy, true),
-        ("when = \"address == '10.1.2.3'\"", deploy, true),
-    ] {
+    for (part, query, fits) in PARTS {
         let text = format!("[[access]]\nid = \"x\"\nverdict = \"deny\"\nreason = \"r\"\n{part}\n");
         let found = denied(&rules(&text), query);
-        assert_eq!(found.is_some(), fits, "{part} on {query}");
+        assert_eq!(found.is_some(), *fits, "{part} on {query}");
     }
 }
 
