@@ -4,6 +4,7 @@
 //! upstream connections; what waits for the disk or for CloudStack's jobs runs elsewhere.
 
 use super::body::AnswerBody;
+use super::guarded::Guarded;
 use super::line::{self, Core, Slot};
 use crate::terms::limits;
 use bytes::{Bytes, BytesMut};
@@ -95,7 +96,7 @@ async fn connection(
             .title_case_headers(true)
             .auto_date_header(false)
             .half_close(true)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Guarded::new(stream)), service)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
