@@ -27,3 +27,6 @@ mod resend;
 mod kill;
 mod clients_live;
 mod kept_connections;
+mod bypass;
+mod oracle;
+mod smuggle;

@@ -1,0 +1,3 @@
+//! No request is run as something else than what was judged.
+
+pub mod bed;
