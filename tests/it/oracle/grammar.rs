@@ -129,7 +129,7 @@ const HEADERS: [&str; 14] = [
     "X-HTTP-Method-Override: GET",
     "Content-Encoding: gzip",
     "Connection: keep-alive, X-Forwarded-For",
-    "Accept-Encoding: gzip",
+    "Accept-Encoding: identity",
     "Content-Type: text/plain",
 ];
 
