@@ -71,6 +71,8 @@ public class Oracle extends HttpServlet {
         context.setMaxFormKeys(5000);
         context.addServlet(new ServletHolder(new Oracle(secret)), "/api/*");
         GzipHandler gzip = new GzipHandler();
+        // Its answers are read as they are.
+        gzip.setMinGzipSize(1 << 20);
         gzip.setHandler(context);
         server.setHandler(gzip);
         server.start();

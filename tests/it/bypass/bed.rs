@@ -106,14 +106,6 @@ pub fn statuses(heard: &[u8]) -> Vec<u16> {
     starts.filter_map(status).collect()
 }
 
-/// The body of the only answer.
-pub fn body(heard: &[u8]) -> String {
-    let text = String::from_utf8_lossy(heard).into_owned();
-    text.split_once("\r\n\r\n")
-        .map(|(_, body)| body.to_owned())
-        .unwrap_or_default()
-}
-
 fn recorder(sandbox: String, reader: String, seen: Arc<Mutex<Vec<Vec<u8>>>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -146,8 +138,14 @@ fn record(mut stream: TcpStream, sandbox: &str, reader: &str, seen: &Mutex<Vec<V
             ("200 OK", format!("{{\"recorded\":{{\"count\":{number}}}}}"))
         } else {
             // The gate takes this for an error that comes before anything was created.
-            let refused = "{\"errorresponse\":{\"uuidList\":[],\"errorcode\":531,\
-                           \"cserrorcode\":4365,\"errortext\":\"recorded\"}}";
+            let refused = if text.contains("response=json") || text.contains("response=JSON") {
+                "{\"errorresponse\":{\"uuidList\":[],\"errorcode\":531,\
+                 \"cserrorcode\":4365,\"errortext\":\"recorded\"}}"
+            } else {
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><errorresponse><errorcode>531\
+                 </errorcode><cserrorcode>4365</cserrorcode><errortext>recorded</errortext>\
+                 </errorresponse>"
+            };
             ("531 ", refused.to_owned())
         };
         let answer = format!(

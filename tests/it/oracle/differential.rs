@@ -119,6 +119,14 @@ fn differs(call: &Call, told: &Told) -> Option<String> {
         ("apikey", call.params.get("apikey").unwrap_or_default()),
         ("map", map.as_str()),
     ];
+    // A call without a signature is its session's; the cookies of a signed one never go upstream.
+    let session = call.cookies.as_ref().map_or("", |cookies| &cookies.session);
+    if !call.signed() && told.of("session") != session {
+        return Some(format!(
+            "session: judged `{session}`, is `{}`",
+            told.of("session")
+        ));
+    }
     let mut found = fields
         .iter()
         .filter(|(name, judged)| told.of(name) != *judged)
