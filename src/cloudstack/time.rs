@@ -17,6 +17,9 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(at.as_microsecond()))
 }
 
+/// A year that is no leap year, as 9998 and 9999 are.
+const YEAR_MICROS: i64 = 365 * 86_400 * 1_000_000;
+
 /// The instant of a client's `expires`, in the forms that CloudStack's `DateUtil.parseTZDateString`
 /// was seen to accept; none for those it was seen to refuse.
 #[must_use]
@@ -57,10 +60,17 @@ pub fn parse_expires(text: &str) -> Option<Timestamp> {
         with_colons(zone)?
     };
     let fraction = fraction.map(|f| format!(".{f}")).unwrap_or_default();
+    // Clients write the last second of the year 9999 for "never", which is past what is read here.
+    let (date, later) = match date.strip_prefix("9999") {
+        Some(rest) => (format!("9998{rest}"), YEAR_MICROS),
+        None => (date.to_owned(), 0),
+    };
     let at: jiff::Timestamp = format!("{date}T{whole}{seconds}{fraction}{offset}")
         .parse()
         .ok()?;
-    Some(Timestamp::from_micros(at.as_microsecond()))
+    Some(Timestamp::from_micros(
+        at.as_microsecond().checked_add(later)?,
+    ))
 }
 
 /// Local part and zone: `Z`, `+hhmm`, `+hh:mm`, `+hh`, `+hh:mm:ss`.
@@ -114,6 +124,7 @@ mod tests {
             "2030-01-02T03:04:05.123456789Z",
             "2030-01-02T03:04:05.123456+0000",
             "2030-01-02T03:04:05Z+0000",
+            "9999-12-31T23:59:59Z",
         ];
         for text in accepted {
             assert!(parse_expires(text).is_some(), "{text}");

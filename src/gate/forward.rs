@@ -27,7 +27,10 @@ pub struct Way<'a> {
 }
 
 /// Builds the upstream request: our request line, a fixed set of headers, sorted names.
-fn request(
+///
+/// # Errors
+/// Where HTTP cannot carry a value; nothing is sent then.
+pub fn request(
     way: &Way<'_>,
     call: &Call,
     map: &ParamMap,

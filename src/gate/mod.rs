@@ -35,4 +35,6 @@ mod outcome;
 mod promise;
 mod raise;
 mod recall;
+pub mod framing;
+pub mod guarded;
 pub mod accept;

@@ -49,3 +49,6 @@ mod serving;
 mod tls;
 mod floods;
 mod metered_types;
+mod bypass;
+mod oracle;
+mod smuggle;

@@ -5,6 +5,7 @@ use super::caps::{AddressPlace, Held, Place};
 use super::timed::{HEAD_MAX, IDLE_MAX, Phase, Timed};
 use super::{Entrance, Run, body, client, second};
 use crate::gate::body::AnswerBody;
+use crate::gate::guarded::Guarded;
 use crate::gate::line::{self, Core, Slot};
 use crate::terms::limits;
 use http::{Method, Request, Response, StatusCode};
@@ -91,11 +92,6 @@ pub(super) async fn serve(mut stream: TcpStream, tls: Option<TlsAcceptor>, mut g
     }
 }
 
-/// What HTTP/1.1 reads from: the place where framing is judged before the library sees it.
-fn framing<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> S {
-    stream
-}
-
 async fn first<S>(stream: S, guest: Guest)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -126,7 +122,7 @@ where
             }
         })
     };
-    let timed = Timed::new(framing(stream), phase.clone());
+    let timed = Timed::new(Guarded::new(stream), phase.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
