@@ -9,12 +9,13 @@ use faregate::cloudstack::signature;
 use faregate::gate::forward::{self, Way};
 use faregate::gate::framing::{Framing, Then};
 use faregate::gate::parse::{self, Call, Method, RawRequest, Routed};
-use faregate::upstream::exchange::Connections;
+use faregate::upstream::servers::{Fleet, Servers};
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const SECRET: &str = "oracle-secret";
+const HOST: &str = "cloud";
 const CLIENT: &str = "192.0.2.7";
 /// Requests of one round: they are drawn from one stream, so that a round can be repeated.
 const BATCH: u64 = 2_000;
@@ -72,7 +73,9 @@ fn rebuilt(way: &Way<'_>, call: &Call) -> Vec<u8> {
     let request = forward::request(way, call, &call.params).unwrap();
     let (head, body) = request.into_parts();
     let body = futures_body(body);
-    let mut bytes = format!("{} {} HTTP/1.1\r\n", head.method, head.uri).into_bytes();
+    // The server's name is added where the server is chosen.
+    let start = format!("{} {} HTTP/1.1\r\nHost: {HOST}\r\n", head.method, head.uri);
+    let mut bytes = start.into_bytes();
     for (name, value) in &head.headers {
         bytes.extend_from_slice(format!("{name}: ").as_bytes());
         bytes.extend_from_slice(value.as_bytes());
@@ -141,7 +144,7 @@ fn differs_rebuilt(call: &Call, told: &Told) -> Option<String> {
     for (name, judged) in [
         ("session", session),
         ("remote", CLIENT),
-        ("server", "cloud"),
+        ("server", HOST),
         ("computed", &computed),
     ] {
         if told.of(name) != judged {
@@ -163,10 +166,10 @@ struct Totals {
 
 fn round(jetty: &Jetty, round: u64, totals: &Totals) -> Vec<String> {
     let mut draw = Draw::of_round(round);
-    let connections = Arc::new(Connections::new("cloud:80".to_owned(), Clock::system()));
+    let server = ("cloud:80".to_owned(), HOST.to_owned());
+    let fleet = Fleet::new(Arc::new(Servers::new([server])), &Clock::system());
     let way = Way {
-        connections: &connections,
-        host: "cloud",
+        fleet: &fleet,
         client: CLIENT.parse().unwrap(),
     };
     let drawn: Vec<(Vec<u8>, Call)> = (0..BATCH)
