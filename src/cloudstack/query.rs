@@ -217,6 +217,19 @@ impl ParamMap {
         wire
     }
 
+    /// How many bytes [`Self::to_wire`] has, at most one more.
+    #[must_use]
+    pub fn wire_length(&self) -> usize {
+        let escaped = |text: &str| {
+            let bytes = text.bytes().map(|b| if is_unreserved(b) { 1 } else { 3 });
+            bytes.fold(0_usize, usize::saturating_add)
+        };
+        self.by_name.values().fold(0, |sum: usize, param| {
+            let pair = escaped(&param.name).saturating_add(escaped(&param.value));
+            sum.saturating_add(pair).saturating_add(2)
+        })
+    }
+
     /// The map without what must not be kept: signature, keys, session, passwords.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
@@ -282,9 +295,14 @@ fn hex(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 fn escape(text: &str, out: &mut String) {
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if is_unreserved(byte) {
             out.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
