@@ -100,8 +100,8 @@ async fn context(config: &Config, offline: bool) -> anyhow::Result<Context> {
     let service = match offline {
         true => None,
         false => {
-            let servers = wiring::servers(&config)?;
-            Some(Arc::new(wiring::service(&config, servers, &clock)))
+            let servers = wiring::servers(config)?;
+            Some(Arc::new(wiring::service(config, servers, &clock)))
         }
     };
     Ok(Context {

@@ -256,7 +256,7 @@ impl ParamMap {
     /// characters escaped (C9).
     #[must_use]
     pub fn to_wire(&self) -> String {
-        let mut wire = String::with_capacity(self.wire_bytes());
+        let mut wire = String::with_capacity(self.wire_length());
         self.write_wire(&mut wire);
         wire
     }
@@ -273,14 +273,18 @@ impl ParamMap {
         }
     }
 
-    /// About how long the wire form is: a signature has three escapes.
+    /// How many bytes [`Self::to_wire`] has, at most one more.
     #[must_use]
-    pub fn wire_bytes(&self) -> usize {
-        let bytes = self.slots.iter().map(|slot| {
-            let Param { name, value } = &slot.param;
-            name.len().saturating_add(value.len()).saturating_add(2)
-        });
-        bytes.fold(16, usize::saturating_add)
+    pub fn wire_length(&self) -> usize {
+        let escaped = |text: &str| {
+            let bytes = text.bytes().map(|b| if is_unreserved(b) { 1 } else { 3 });
+            bytes.fold(0_usize, usize::saturating_add)
+        };
+        self.slots.iter().fold(0, |sum: usize, slot| {
+            let param = &slot.param;
+            let pair = escaped(&param.name).saturating_add(escaped(&param.value));
+            sum.saturating_add(pair).saturating_add(2)
+        })
     }
 
     /// The map without what must not be kept: signature, keys, session, passwords.
@@ -353,12 +357,17 @@ fn hex(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 fn escape(text: &str, out: &mut String) {
     let digit = |half: u8| {
         char::from_digit(u32::from(half & 15), 16).map_or('0', |c| c.to_ascii_uppercase())
     };
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+        if is_unreserved(byte) {
             out.push(char::from(byte));
         } else {
             out.extend(['%', digit(byte >> 4), digit(byte)]);

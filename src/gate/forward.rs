@@ -38,7 +38,7 @@ pub fn request(
     let (builder, form) = match call.method {
         Method::Get => {
             let path = "/client/api?";
-            let mut target = String::with_capacity(map.wire_bytes().saturating_add(path.len()));
+            let mut target = String::with_capacity(map.wire_length().saturating_add(path.len()));
             target.push_str(path);
             map.write_wire(&mut target);
             (

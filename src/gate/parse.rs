@@ -5,6 +5,10 @@ use crate::cloudstack::envelope::Format;
 use crate::cloudstack::query::ParamMap;
 use crate::terms::limits;
 
+/// Bytes of a head that we build beside query, agent and cookies: request line, `Host`, the client's
+/// address, names of headers, and a job id of ours.
+const HEAD_BYTES_BESIDE: usize = 448;
+
 /// A request as it was received.
 #[derive(Clone, Copy, Debug)]
 pub struct RawRequest<'a> {
@@ -120,13 +124,33 @@ pub fn request(raw: &RawRequest<'_>) -> Result<Routed, Refusal> {
         session_cookies(raw.headers)?
     };
     let format = Format::asked(params.get("response"));
-    Ok(Routed::Api(Call {
+    let call = Call {
         method,
         params,
         format,
         cookies,
         user_agent: agent(raw.headers),
-    }))
+    };
+    if fits(&call) {
+        Ok(Routed::Api(call))
+    } else {
+        Err(Refusal::QueryTooLong)
+    }
+}
+
+/// C9: whether the head that is built of a call is one that CloudStack's server reads.
+fn fits(call: &Call) -> bool {
+    let agent = call.user_agent.as_ref().map_or(0, String::len);
+    let cookies = call.cookies_upstream().map_or(0, |cookies| cookies.len());
+    let query = match call.method {
+        Method::Get => call.params.wire_length(),
+        Method::Post => 0,
+    };
+    let parts = [query, agent, cookies, HEAD_BYTES_BESIDE];
+    parts
+        .iter()
+        .fold(0_usize, |sum, part| sum.saturating_add(*part))
+        <= limits::HEAD_BYTES_MAX
 }
 
 /// C1: exactly the API's path, or one that no reader takes for it.
@@ -221,6 +245,11 @@ pub fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCo
         let text = std::str::from_utf8(value).map_err(|_| Refusal::Cookies)?;
         for pair in text.split(';') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // Within quotes a reader may take `;` for a part of the value.
+            let quotes = value.bytes().filter(|b| *b == b'"').count();
+            if !quotes.is_multiple_of(2) || (quotes > 0 && value.contains('\\')) {
+                return Err(Refusal::Cookies);
+            }
             let value = value.trim().trim_matches('"').to_owned();
             if name.trim().eq_ignore_ascii_case("jsessionid") {
                 sessions.push(value);

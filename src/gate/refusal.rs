@@ -38,6 +38,8 @@ pub enum Refusal {
     TwoTypes,
     /// C2: a body over 1 MiB.
     BodyTooLong,
+    /// C9: what would be sent is longer than the head that CloudStack's server reads.
+    QueryTooLong,
     /// C2 to C5: parameters that can be read in two ways.
     Params(ParseFault),
     /// C6: cookies that can be read in two ways.
@@ -104,6 +106,7 @@ impl Refusal {
             | Self::BodyType(_)
             | Self::TwoTypes
             | Self::BodyTooLong => "C2",
+            Self::QueryTooLong => "C9",
             Self::Params(ParseFault::TooManyNames) => "C2",
             Self::Params(ParseFault::Repeated(_)) => "C4",
             Self::Params(ParseFault::NotLowerCase(_) | ParseFault::NotForClients(_)) => "C5",
@@ -137,6 +140,7 @@ impl Refusal {
             Self::BodyType(_) => (415, Some(9999)),
             Self::Method(_) => (405, Some(9999)),
             Self::BodyTooLong => (413, Some(9999)),
+            Self::QueryTooLong => (414, Some(9999)),
             Self::NotServed(_) => (404, Some(9999)),
             Self::Cookies | Self::NotVerified => (401, None),
             Self::Told(error) => (error.code, error.cs_code),
@@ -175,6 +179,9 @@ impl Refusal {
             ),
             Self::TwoTypes => "the request has more than one Content-Type; send it once".to_owned(),
             Self::BodyTooLong => "the body is over 1 MiB; send less".to_owned(),
+            Self::QueryTooLong => "the query is longer than a management server reads; send the \
+                                   parameters as a form with POST"
+                .to_owned(),
             Self::Params(fault) => fault.to_string(),
             Self::Cookies | Self::NotVerified => {
                 "unable to verify user credentials and/or request signature".to_owned()

@@ -83,7 +83,7 @@ pub enum LedgerRefusal {
     },
     /// He would have more of something than he may.
     #[error(transparent)]
-    OverLimit(#[from] OverLimit),
+    OverLimit(#[from] Box<OverLimit>),
     /// Not enough money.
     #[error("payer `{payer}`: {price} is needed, {available} is available, {short_by} is missing")]
     NotEnough {

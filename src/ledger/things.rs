@@ -197,9 +197,9 @@ pub fn usage(claim: &Claim, has: &Things) -> Vec<Usage> {
 ///
 /// # Errors
 /// [`OverLimit`] of the first that it does not keep.
-pub fn admit(claim: &Claim, has: &Things) -> Result<(), OverLimit> {
+pub fn admit(claim: &Claim, has: &Things) -> Result<(), Box<OverLimit>> {
     let refusing = usage(claim, has).into_iter().find(|one| one.refuses);
-    refusing.map_or(Ok(()), |one| Err(one.limit))
+    refusing.map_or(Ok(()), |one| Err(Box::new(one.limit)))
 }
 
 /// Whole units, or with one digit, rounded up.

@@ -35,6 +35,17 @@ fn rows() -> impl Iterator<Item = Row> {
     })
 }
 
+/// A disk offering whose size the customer chooses.
+fn custom_disk(bed: &Bed) -> String {
+    let heard = bed.stage.admin().call("listDiskOfferings", &[]).unwrap();
+    let rows = heard.inside()["diskoffering"].as_array().cloned();
+    let custom = rows
+        .unwrap()
+        .into_iter()
+        .find(|row| row["iscustomized"] == true);
+    custom.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
 /// The row's bytes, with that signature.
 fn expanded(row: &Row, bed: &Bed, signature: &str) -> Vec<u8> {
     let stage = &bed.stage;
@@ -49,6 +60,7 @@ fn expanded(row: &Row, bed: &Bed, signature: &str) -> Vec<u8> {
         .replace("{SO}", &small)
         .replace("{SO^}", &small.to_uppercase())
         .replace("{MO}", &stage.text("/offerings/medium"))
+        .replace("{DO}", &custom_disk(bed))
         .replace("{AK}", &stage.customer(0).key)
         .replace("{VK}", &stage.customer(1).key)
         .replace("{SG}", &escaped.to_wire()[2..]);

@@ -55,7 +55,11 @@ impl Bed {
             .expect("the gate says where it listens")
             .unwrap();
         let address = address_of(line.trim_start_matches("gate").trim());
-        std::thread::spawn(move || lines.flatten().for_each(|line| eprintln!("{line}")));
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| eprintln!("{line}"))
+        });
         Self {
             stage,
             gate,

@@ -258,7 +258,7 @@ fn written(draw: &mut Draw, text: &str) -> String {
         let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let is_bare = way >= 4 && b"*/:;,@!$'()[]=?".contains(&byte);
         match byte {
-            b' ' if way % 2 == 0 => out.push('+'),
+            b' ' if way.is_multiple_of(2) => out.push('+'),
             _ if way == 7 && one_in(draw, 6) => out.push_str(&format!("%{byte:02x}")),
             _ if is_plain || is_bare => out.push(char::from(byte)),
             _ => out.push_str(&format!("%{byte:02X}")),

@@ -52,6 +52,9 @@ fn rule(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> St
 #[test]
 fn a_query_that_can_be_read_in_two_ways_is_refused_by_its_rule() {
     let long_name = format!("{}=1", "n".repeat(256));
+    let fitting = format!("command=listZones&x={}", "a".repeat(7_700));
+    let too_long = format!("command=listZones&x={}", "a".repeat(7_800));
+    let grows = format!("command=listZones&x={}", "/".repeat(2_600));
     let many: String = (0..1_001).map(|n| format!("p{n}=1&")).collect();
     let most: String = (0..1_000).map(|n| format!("p{n}=1&")).collect();
     for (query, expected) in [
@@ -73,6 +76,9 @@ fn a_query_that_can_be_read_in_two_ways_is_refused_by_its_rule() {
         ("command=listZones&uuid=1", "431 C5"),
         ("command=listZones&cmdEventType=X", "431 C5"),
         (long_name.as_str(), "431 C3"),
+        (fitting.as_str(), "forward"),
+        (too_long.as_str(), "414 C9"),
+        (grows.as_str(), "414 C9"),
         (many.as_str(), "431 C2"),
         (most.as_str(), "forward"),
     ] {
