@@ -84,8 +84,10 @@ pub(super) async fn raise(
     match outcome {
         Ok(mut answer) => {
             answered(gate, &call, command, &judged, &answer).await;
-            let told = estimate::headers(gate, &caller, &judged, state).await;
-            answer.headers.extend(told);
+            if answer.status == 200 {
+                let told = estimate::headers(gate, &caller, &judged, state).await;
+                answer.headers.extend(told);
+            }
             Ok(answer)
         }
         Err(fault) => {
