@@ -68,6 +68,13 @@ pub enum Refusal {
         /// What is wrong with it.
         what: String,
     },
+    /// A parameter that CloudStack needs too: told in its words (`ParamProcessWorker`).
+    Missing {
+        /// Of which command, in lower case.
+        command: String,
+        /// Which.
+        name: String,
+    },
     /// What the call is about cannot be found out from its parameters.
     OwnerUnclear(String),
     /// Nobody pays for the owner.
@@ -116,7 +123,7 @@ impl Refusal {
             Self::NotVerified | Self::Told(_) => "C10",
             Self::CannotAsk(_) => "key.cannot-ask",
             Self::Access { .. } => "access",
-            Self::Parameter { .. } => "C7",
+            Self::Parameter { .. } | Self::Missing { .. } => "C7",
             Self::OwnerUnclear(_) => "owner.unclear",
             Self::NobodyPays => "owner.nobody-pays",
             Self::Unpriced(_) => "price.none",
@@ -144,7 +151,10 @@ impl Refusal {
             Self::NotServed(_) => (404, Some(9999)),
             Self::Cookies | Self::NotVerified => (401, None),
             Self::Told(error) => (error.code, error.cs_code),
-            Self::Params(_) | Self::Parameter { .. } | Self::OwnerUnclear(_) => (431, Some(9999)),
+            Self::Params(_)
+            | Self::Parameter { .. }
+            | Self::Missing { .. }
+            | Self::OwnerUnclear(_) => (431, Some(9999)),
             Self::UnknownCommand(_) => (432, Some(9999)),
             Self::Access { .. } | Self::NobodyPays => (531, Some(4365)),
             Self::Unpriced(_) => (535, Some(4370)),
@@ -196,6 +206,9 @@ impl Refusal {
             }
             Self::Access { rule, reason } => format!("{reason} (rule {rule})"),
             Self::Parameter { name, what } => format!("parameter `{name}`: {what}"),
+            Self::Missing { command, name } => {
+                format!("Unable to execute API command {command} due to missing parameter {name}")
+            }
             Self::OwnerUnclear(what) => format!("it is not clear who would own this: {what}"),
             Self::NobodyPays => "nobody pays for this account; ask your provider".to_owned(),
             Self::Unpriced(what) => format!(

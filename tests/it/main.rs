@@ -28,6 +28,7 @@ mod reload;
 mod demo;
 mod browser;
 mod sessions;
+mod session_recordings;
 mod servers;
 mod ui;
 mod sign_in;

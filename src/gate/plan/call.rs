@@ -76,8 +76,12 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn wanted(&self, thing: Thing, name: &str) -> Result<&'a Node, Refusal> {
+        if self.params.get(name).is_none_or(str::is_empty) {
+            let (command, name) = (self.params.command().to_lowercase(), name.to_owned());
+            return Err(Refusal::Missing { command, name });
+        }
         self.fact(thing, name)
-            .ok_or_else(|| refused(name, "is missing, and its price hangs on it"))
+            .ok_or_else(|| refused(name, "names nothing, and its price hangs on it"))
     }
 
     /// The thing under the first of these parameters that is there.
