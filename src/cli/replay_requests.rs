@@ -158,6 +158,10 @@ fn judge_one(
         .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
         .collect();
     let target = target_bytes(&recorded.target);
+    let headers: Vec<(&str, &[u8])> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_slice()))
+        .collect();
     let raw = RawRequest {
         method: &recorded.method,
         target: &target,

@@ -17,7 +17,7 @@ use super::limit;
 use super::observe;
 use super::outcome;
 use super::pages::{self, Pages};
-use super::parse::{self, Call, RawRequest, Routed};
+use super::parse::{self, Call, Header, RawRequest, Routed};
 use super::raise;
 use super::recall;
 use super::refusal::Refusal;
@@ -282,7 +282,12 @@ fn keep(slot: &Slot, delivery: Delivery) {
 
 fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
     let headers = headers(head);
-    let target = head.uri.to_string();
+    // A path, as HTTP/1.1 has it and the framing wants it; or HTTP/2's, whose authority was looked
+    // at when its head was read.
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
     parse::request(&RawRequest {
         method: head.method.as_str(),
         target: target.as_bytes(),
@@ -291,10 +296,10 @@ fn read(head: &Parts, body: &Bytes) -> Result<Routed, Refusal> {
     })
 }
 
-fn headers(head: &Parts) -> Vec<(String, Vec<u8>)> {
+fn headers(head: &Parts) -> Vec<Header<'_>> {
     let headers = head.headers.iter();
     headers
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect()
 }
 

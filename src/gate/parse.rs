@@ -9,6 +9,9 @@ use crate::terms::limits;
 /// address, names of headers, and a job id of ours.
 const HEAD_BYTES_BESIDE: usize = 448;
 
+/// A header: its name in any case, and its value.
+pub type Header<'a> = (&'a str, &'a [u8]);
+
 /// A request as it was received.
 #[derive(Clone, Copy, Debug)]
 pub struct RawRequest<'a> {
@@ -17,7 +20,7 @@ pub struct RawRequest<'a> {
     /// Target, as in the request line.
     pub target: &'a [u8],
     /// Headers in order.
-    pub headers: &'a [(String, Vec<u8>)],
+    pub headers: &'a [Header<'a>],
     /// Body.
     pub body: &'a [u8],
 }
@@ -238,7 +241,7 @@ fn check_form_type(raw: &RawRequest<'_>) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// [`Refusal::Cookies`] for two sessions, or a value that is none of a session's.
-pub fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCookies>, Refusal> {
+pub fn session_cookies(headers: &[Header<'_>]) -> Result<Option<SessionCookies>, Refusal> {
     let mut sessions = Vec::new();
     let mut keys = Vec::new();
     for value in header(headers, "cookie") {
@@ -272,7 +275,7 @@ pub fn session_cookies(headers: &[(String, Vec<u8>)]) -> Result<Option<SessionCo
     }))
 }
 
-fn agent(headers: &[(String, Vec<u8>)]) -> Option<String> {
+fn agent(headers: &[Header<'_>]) -> Option<String> {
     let value = header(headers, "user-agent").next()?;
     let text = std::str::from_utf8(value).ok()?;
     Some(
@@ -283,9 +286,9 @@ fn agent(headers: &[(String, Vec<u8>)]) -> Option<String> {
     )
 }
 
-fn header<'a>(headers: &'a [(String, Vec<u8>)], lower: &'a str) -> impl Iterator<Item = &'a [u8]> {
+fn header<'a>(headers: &'a [Header<'a>], lower: &'a str) -> impl Iterator<Item = &'a [u8]> {
     headers
         .iter()
         .filter(move |(name, _)| name.eq_ignore_ascii_case(lower))
-        .map(|(_, value)| value.as_slice())
+        .map(|(_, value)| *value)
 }

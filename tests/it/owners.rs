@@ -173,7 +173,7 @@ impl Firm {
         let raw = RawRequest {
             method: "GET",
             target: target.as_bytes(),
-            headers: &[("host".to_owned(), b"x".to_vec())],
+            headers: &[("host", b"x")],
             body: b"",
         };
         let Ok(Routed::Api(call)) = parse::request(&raw) else {

@@ -37,10 +37,15 @@ pub fn headers(message: &Value) -> Vec<(String, Vec<u8>)> {
 /// The request of a line, judged by the gate's first stage.
 pub fn judged(line: &Value) -> Result<Routed, Refusal> {
     let request = &line["request"];
+    let headers = headers(request);
+    let headers: Vec<(&str, &[u8])> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_slice()))
+        .collect();
     parse::request(&RawRequest {
         method: request["method"].as_str().unwrap(),
         target: request["target"].as_str().unwrap().as_bytes(),
-        headers: &headers(request),
+        headers: &headers,
         body: request["body"].as_str().unwrap_or_default().as_bytes(),
     })
 }

@@ -41,6 +41,10 @@ pub fn judged(bytes: &[u8]) -> Option<Call> {
     } else {
         body.to_vec()
     };
+    let headers: Vec<(&str, &[u8])> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_slice()))
+        .collect();
     let raw = RawRequest {
         method: line[0],
         target: line[1].as_bytes(),

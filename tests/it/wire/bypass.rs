@@ -37,6 +37,10 @@ fn rule(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> St
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
         .collect();
+    let headers: Vec<(&str, &[u8])> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_slice()))
+        .collect();
     let raw = RawRequest {
         method,
         target: target.as_bytes(),
