@@ -59,7 +59,7 @@ pub struct MonthTotals {
     pub lines: Vec<LineTotal>,
     /// By tax group, in the order of their codes.
     pub groups: Vec<GroupTotal>,
-    /// Meters that no line prices.
+    /// Meters that no line prices, or that ended before a figure was known that their price needs.
     pub unpriced: Vec<MeterId>,
 }
 
@@ -167,6 +167,13 @@ fn count<'a>(
                 continue;
             }
         };
+        let lacks = |line: &&PriceLine| units(line.component, &interval.attributes).is_err();
+        if interval.end.is_some() && lines.iter().any(lacks) {
+            // It ended before its size was told, as the disk of a deployment that failed: its usage
+            // record will tell. Stopping its payer's renewals would not.
+            unpriced.insert(interval.meter.clone());
+            continue;
+        }
         for line in lines {
             let micros = match line.basis {
                 Basis::Stopped => without(overlap, running.get(&interval.meter.resource)),

@@ -268,6 +268,25 @@ fn the_line_that_says_most_wins_and_a_surcharge_comes_on_top() {
 }
 
 #[test]
+fn what_ended_before_its_size_was_known_stops_nobodys_renewals() {
+    let book = since_ever(vec![line("disk", Component::VolumeGib, "1")]);
+    let disk = |id: &str, size: Option<i64>| {
+        let shape = Attributes {
+            size_bytes: size,
+            count: 1,
+            ..Attributes::default()
+        };
+        ran(UsageType::Volume, id, shape, 0, Some(3600))
+    };
+    let known = disk("known", Some(1 << 30));
+    let both = [disk("failed", None), known.clone()];
+    let totals = month(&book, &twenty(), NOVEMBER, &both, NOVEMBER.end).unwrap();
+    let alone = month(&book, &twenty(), NOVEMBER, &[known], NOVEMBER.end).unwrap();
+    assert_eq!(totals.unpriced.len(), 1);
+    assert_eq!(totals.lines, alone.lines);
+}
+
+#[test]
 fn no_price_is_not_free_and_a_missing_figure_is_an_error() {
     let book = since_ever(vec![line("vcpu", Component::Vcpu, "1")]);
     let disk = ran(
