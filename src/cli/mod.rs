@@ -6,6 +6,7 @@ mod init;
 mod ledger;
 pub mod month;
 mod policy;
+mod probe;
 mod replay;
 pub mod replay_lifecycle;
 pub mod replay_requests;
@@ -60,6 +61,8 @@ enum Role {
         #[command(subcommand)]
         what: replay::Recording,
     },
+    /// Say which ways around the gate are open from here; exit code 1 if any is
+    Probe(probe::ProbeArguments),
     /// Print a signed URL for an API call, for use with curl
     Sign(sign::SignArguments),
     /// Credit a customer's payment at a running node
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Role::Demo(arguments) => demo::run(&arguments),
         Role::Sandbox(arguments) => sandbox::run(&arguments),
         Role::Replay { what } => replay::run(&what),
+        Role::Probe(arguments) => probe::run(&arguments),
         Role::Sign(arguments) => sign::run(&arguments),
         Role::TopUp(arguments) => ledger::top_up(&arguments),
         Role::Ledger { what } => ledger::run(&what),

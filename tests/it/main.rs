@@ -33,6 +33,7 @@ mod servers;
 mod ui;
 mod sign_in;
 mod payer_matrix;
+mod probe;
 mod race;
 mod resend;
 mod kill;
