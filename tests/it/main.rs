@@ -38,6 +38,7 @@ mod race;
 mod resend;
 mod kill;
 mod clients_live;
+mod clients_whole;
 mod kept_connections;
 mod live_commands;
 mod priced_live;

@@ -1,0 +1,100 @@
+//! Real clients from PyPI run a customer's whole day through the gate, and against the cloud itself:
+//! what they are told is the same, step by step.
+
+use crate::stage::{Caller, Stage};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The environment that `tests/run` makes, else one made here.
+fn python() -> PathBuf {
+    let made = std::env::var("FAREGATE_TEST_VENV").map(PathBuf::from);
+    let folder =
+        made.unwrap_or_else(|_| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("clients"));
+    if !folder.join("bin/python").exists() {
+        let venv = Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(&folder)
+            .status();
+        assert!(
+            venv.is_ok_and(|it| it.success()),
+            "python3 -m venv {folder:?} fails"
+        );
+    }
+    let has = Command::new(folder.join("bin/python"))
+        .args(["-c", "import cs, libcloud"])
+        .output();
+    if !has.is_ok_and(|it| it.status.success()) {
+        let pip = Command::new(folder.join("bin/pip"))
+            .args(["install", "-q", "cs==5.2.0", "apache-libcloud==3.9.1"])
+            .status();
+        assert!(
+            pip.is_ok_and(|it| it.success()),
+            "the clients cannot be installed from PyPI"
+        );
+    }
+    folder.join("bin/python")
+}
+
+/// The lines that a scenario prints.
+fn day(scenario: &str, caller: &Caller, arguments: &[String]) -> Vec<String> {
+    let script = format!("{}/tests/clients/{scenario}.py", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(python())
+        .arg(script)
+        .args(arguments)
+        .envs(caller.environment())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{scenario}: {said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The same customer at the cloud itself.
+fn directly(stage: &Stage) -> Caller {
+    Caller {
+        endpoint: stage.text("/sandbox/endpoint"),
+        ..stage.customer(0)
+    }
+}
+
+fn disk(stage: &Stage) -> String {
+    let heard = stage.admin().call("listDiskOfferings", &[]).unwrap();
+    let rows = heard.inside()["diskoffering"].as_array().unwrap().clone();
+    let fixed = rows.iter().find(|row| row["iscustomized"] == false);
+    fixed.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_day_with_cs_is_the_same_through_the_gate_as_without_it() {
+    let stage = Stage::start("day-cs", &[]);
+    stage.top_up("prepaid-paula", "50.00", "day");
+    let arguments = [
+        stage.text("/zone_id"),
+        stage.text("/template_id"),
+        stage.text("/offerings/small"),
+        disk(&stage),
+    ];
+    let through = day("cs_scenario", &stage.customer(0), &arguments);
+    let direct = day("cs_scenario", &directly(&stage), &arguments);
+    assert_eq!(through.len(), 11, "{through:#?}");
+    assert_eq!(through, direct);
+}
+
+#[test]
+fn a_day_with_libcloud_is_the_same_through_the_gate_as_without_it() {
+    let stage = Stage::start("day-libcloud", &[]);
+    stage.top_up("prepaid-paula", "50.00", "day");
+    let arguments = [
+        stage.text("/zone_id"),
+        stage.text("/template_id"),
+        stage.text("/offerings/small"),
+        stage.text("/customers/0/network_id"),
+    ];
+    // A destroyed machine keeps its name for a while.
+    let named = |name: &str| [arguments.as_slice(), &[name.to_owned()]].concat();
+    let through = day("libcloud_scenario", &stage.customer(0), &named("one"));
+    let direct = day("libcloud_scenario", &directly(&stage), &named("two"));
+    assert_eq!(through.len(), 10, "{through:#?}");
+    assert_eq!(through, direct);
+}
