@@ -1,12 +1,18 @@
-//! Real clients from PyPI run a customer's whole day through the gate, and against the cloud itself:
-//! what they are told is the same, step by step.
+//! Real clients from PyPI and npm run a customer's whole day through the gate, and against the cloud
+//! itself: what they are told is the same, step by step.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests/run says where it installed the clients"
+)]
 
 use crate::stage::{Caller, Stage};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 /// The environment that `tests/run` makes, else one made here.
-fn python() -> PathBuf {
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let made = std::env::var("FAREGATE_TEST_VENV").map(PathBuf::from);
     let folder =
         made.unwrap_or_else(|_| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("clients"));
@@ -33,12 +39,20 @@ fn python() -> PathBuf {
         );
     }
     folder.join("bin/python")
-}
+});
 
 /// The lines that a scenario prints.
 fn day(scenario: &str, caller: &Caller, arguments: &[String]) -> Vec<String> {
-    let script = format!("{}/tests/clients/{scenario}.py", env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(python())
+    let folder = format!("{}/tests/clients", env!("CARGO_MANIFEST_DIR"));
+    let script = format!("{folder}/{scenario}");
+    let mut program = if scenario.ends_with(".js") {
+        let mut node = Command::new("node");
+        node.env("CSCLIENT", CSCLIENT.as_path());
+        node
+    } else {
+        Command::new(PYTHON.as_path())
+    };
+    let output = program
         .arg(script)
         .args(arguments)
         .envs(caller.environment())
@@ -49,6 +63,25 @@ fn day(scenario: &str, caller: &Caller, arguments: &[String]) -> Vec<String> {
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(str::to_owned).collect()
 }
+
+/// csclient from npm: in the folder that `tests/run` made, else installed here.
+static CSCLIENT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let made = std::env::var("FAREGATE_TEST_NPM").map(PathBuf::from);
+    let folder = made.unwrap_or_else(|_| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("npm"));
+    let module = folder.join("node_modules/csclient");
+    if !module.exists() {
+        let npm = Command::new("npm")
+            .args(["install", "--silent", "--prefix"])
+            .arg(&folder)
+            .arg("csclient@0.6.4")
+            .status();
+        assert!(
+            npm.is_ok_and(|it| it.success()),
+            "csclient cannot be installed from npm"
+        );
+    }
+    module
+});
 
 /// The same customer at the cloud itself.
 fn directly(stage: &Stage) -> Caller {
@@ -75,8 +108,8 @@ fn a_day_with_cs_is_the_same_through_the_gate_as_without_it() {
         stage.text("/offerings/small"),
         disk(&stage),
     ];
-    let through = day("cs_scenario", &stage.customer(0), &arguments);
-    let direct = day("cs_scenario", &directly(&stage), &arguments);
+    let through = day("cs_scenario.py", &stage.customer(0), &arguments);
+    let direct = day("cs_scenario.py", &directly(&stage), &arguments);
     assert_eq!(through.len(), 11, "{through:#?}");
     assert_eq!(through, direct);
 }
@@ -93,8 +126,32 @@ fn a_day_with_libcloud_is_the_same_through_the_gate_as_without_it() {
     ];
     // A destroyed machine keeps its name for a while.
     let named = |name: &str| [arguments.as_slice(), &[name.to_owned()]].concat();
-    let through = day("libcloud_scenario", &stage.customer(0), &named("one"));
-    let direct = day("libcloud_scenario", &directly(&stage), &named("two"));
+    let through = day("libcloud_scenario.py", &stage.customer(0), &named("one"));
+    let direct = day("libcloud_scenario.py", &directly(&stage), &named("two"));
     assert_eq!(through.len(), 10, "{through:#?}");
+    assert_eq!(through, direct);
+}
+
+#[test]
+fn a_day_with_csclient_is_the_same_through_the_gate_as_without_it() {
+    let stage = Stage::start("day-csclient", &[]);
+    stage.top_up("prepaid-paula", "50.00", "day");
+    let heard = stage
+        .admin()
+        .call("listNetworkOfferings", &[("guestiptype", "Isolated")]);
+    let rows = heard.unwrap().inside()["networkoffering"].clone();
+    let rows = rows.as_array().unwrap();
+    let offering = rows.iter().find(|row| row["forvpc"] != true).unwrap()["id"].clone();
+    let arguments = [
+        stage.text("/zone_id"),
+        stage.text("/template_id"),
+        stage.text("/offerings/small"),
+        disk(&stage),
+        offering.as_str().unwrap().to_owned(),
+    ];
+    let named = |name: &str| [arguments.as_slice(), &[name.to_owned()]].concat();
+    let through = day("csclient_scenario.js", &stage.customer(0), &named("one"));
+    let direct = day("csclient_scenario.js", &directly(&stage), &named("two"));
+    assert_eq!(through.len(), 8, "{through:#?}");
     assert_eq!(through, direct);
 }
