@@ -39,6 +39,8 @@ pub struct Renewal {
     pub burn_per_hour: Micros,
     /// Meters that no line prices.
     pub unpriced: Vec<MeterId>,
+    /// Meters of what ended before a figure that its price needs was known: not charged here.
+    pub unmeasured: Vec<MeterId>,
 }
 
 /// Computes a renewal up to `through`: every line's total of each month touched since the last,
@@ -65,11 +67,13 @@ pub fn renew(
         .or_zero();
     let mut totals = Vec::new();
     let mut unpriced = Vec::new();
+    let mut unmeasured = Vec::new();
     for period in months_of(state.accrued_through, through, &terms.zone)? {
         let name = BillingMonth::containing(period.start, &terms.zone)?;
         let rated = month(book, terms, period, intervals, through)?;
         totals.extend(accrue(&rated, terms, &name, accruals, &mut promo_left)?);
         unpriced = rated.unpriced;
+        unmeasured.extend(rated.unmeasured);
     }
     let ahead = cost_ahead(book, terms, intervals, through, profile.horizon)?;
     let (cover_target, promo_cover_target) = after_promo(&ahead, promo_left)?;
@@ -86,6 +90,7 @@ pub fn renew(
         },
         burn_per_hour: gross_of(&hour)?,
         unpriced,
+        unmeasured,
     })
 }
 

@@ -5,8 +5,8 @@ use crate::cloudstack::envelope::Format;
 use crate::cloudstack::query::ParamMap;
 use crate::terms::limits;
 
-/// Bytes of a head that we build beside query, agent and cookies: request line, `Host`, the client's
-/// address, names of headers, and a job id of ours.
+/// Bytes of a head that we build beside query, agent and cookies: request line, `Host`, the
+/// client's address, names of headers, and a job id of ours.
 const HEAD_BYTES_BESIDE: usize = 448;
 
 /// A header: its name in any case, and its value.

@@ -59,8 +59,11 @@ pub struct MonthTotals {
     pub lines: Vec<LineTotal>,
     /// By tax group, in the order of their codes.
     pub groups: Vec<GroupTotal>,
-    /// Meters that no line prices, or that ended before a figure was known that their price needs.
+    /// Meters that no line prices.
     pub unpriced: Vec<MeterId>,
+    /// Meters of what ended before a figure that its price needs was known: the priced part that
+    /// needs it counts nothing here, CloudStack's usage record is the witness of it.
+    pub unmeasured: Vec<MeterId>,
 }
 
 impl MonthTotals {
@@ -84,8 +87,10 @@ impl MonthTotals {
 /// what still runs is taken to run on. Each stretch takes the prices and the tax in force when it
 /// ran; quantities for tiers, allowances and caps run on across versions and end with the month.
 ///
-/// Refuses a hole in the book's dates or tax rates under a metered stretch, a meter without a
-/// figure that its price needs, and amounts beyond the exact range.
+/// Refuses a hole in the book's dates or tax rates under a metered stretch, a meter that runs
+/// without a figure that its price needs, and amounts beyond the exact range. What ended without
+/// that figure is named in `unmeasured`: nobody can read it back any more, and its payer's other
+/// meters go on.
 pub fn month(
     book: &PriceBook,
     terms: &PayerTerms,
@@ -98,9 +103,9 @@ pub fn month(
         end: month.end.min(through),
     };
     let mut tallies: BTreeMap<PriceLineId, Tally> = BTreeMap::new();
-    let mut unpriced: BTreeSet<MeterId> = BTreeSet::new();
+    let mut silent = Silent::default();
     for slice in slices(book, terms, window) {
-        let counted = count(book, intervals, slice, &mut unpriced)?;
+        let counted = count(book, intervals, slice, &mut silent)?;
         for (line, quantity) in counted.into_values() {
             let tax = terms.tax.rate_at(&line.tax_group, slice.start);
             let tax = tax.ok_or_else(|| RateError::NoTaxRate {
@@ -114,7 +119,8 @@ pub fn month(
         }
     }
     let mut totals = totals(tallies, terms)?;
-    totals.unpriced = unpriced.into_iter().collect();
+    totals.unpriced = silent.unpriced.into_iter().collect();
+    totals.unmeasured = silent.unmeasured.into_iter().collect();
     Ok(totals)
 }
 
@@ -140,6 +146,13 @@ fn slices(book: &PriceBook, terms: &PayerTerms, window: Period) -> Vec<Period> {
         .collect()
 }
 
+/// Meters that count nothing: without a price, or ended without a figure that it needs.
+#[derive(Default)]
+struct Silent {
+    unpriced: BTreeSet<MeterId>,
+    unmeasured: BTreeSet<MeterId>,
+}
+
 type Counted<'a> = BTreeMap<PriceLineId, (&'a PriceLine, UnitMicros)>;
 
 /// Quantities of one slice by price line.
@@ -147,7 +160,7 @@ fn count<'a>(
     book: &'a PriceBook,
     intervals: &[Interval],
     slice: Period,
-    unpriced: &mut BTreeSet<MeterId>,
+    silent: &mut Silent,
 ) -> Result<Counted<'a>, RateError> {
     let mut counted = Counted::new();
     let in_force = book.at(slice.start);
@@ -163,29 +176,29 @@ fn count<'a>(
         let lines = match pricing(version, interval.meter.usage_type, &interval.attributes) {
             Pricing::Priced(lines) => lines,
             Pricing::Unpriced => {
-                unpriced.insert(interval.meter.clone());
+                silent.unpriced.insert(interval.meter.clone());
                 continue;
             }
         };
-        let lacks = |line: &&PriceLine| units(line.component, &interval.attributes).is_err();
-        if interval.end.is_some() && lines.iter().any(lacks) {
-            // It ended before its size was told, as the disk of a deployment that failed: its usage
-            // record will tell. Stopping its payer's renewals would not.
-            unpriced.insert(interval.meter.clone());
-            continue;
-        }
         for line in lines {
             let micros = match line.basis {
                 Basis::Stopped => without(overlap, running.get(&interval.meter.resource)),
                 Basis::Running | Basis::Allocated => overlap.micros(),
             };
-            let has = units(line.component, &interval.attributes).map_err(|what| {
-                RateError::AttributeMissing {
-                    usage_type: interval.meter.usage_type,
-                    resource: interval.meter.resource.clone(),
-                    what,
+            let has = match units(line.component, &interval.attributes) {
+                Ok(has) => has,
+                Err(_) if interval.end.is_some() => {
+                    silent.unmeasured.insert(interval.meter.clone());
+                    continue;
                 }
-            })?;
+                Err(what) => {
+                    return Err(RateError::AttributeMissing {
+                        usage_type: interval.meter.usage_type,
+                        resource: interval.meter.resource.clone(),
+                        what,
+                    });
+                }
+            };
             let quantity = UnitMicros::of(has, micros)?;
             let place = counted
                 .entry(line.id.clone())
@@ -279,7 +292,7 @@ fn totals(
     Ok(MonthTotals {
         lines,
         groups,
-        unpriced: Vec::new(),
+        ..MonthTotals::default()
     })
 }
 

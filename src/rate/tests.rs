@@ -268,22 +268,27 @@ fn the_line_that_says_most_wins_and_a_surcharge_comes_on_top() {
 }
 
 #[test]
-fn what_ended_before_its_size_was_known_stops_nobodys_renewals() {
-    let book = since_ever(vec![line("disk", Component::VolumeGib, "1")]);
-    let disk = |id: &str, size: Option<i64>| {
-        let shape = Attributes {
-            size_bytes: size,
-            count: 1,
-            ..Attributes::default()
-        };
-        ran(UsageType::Volume, id, shape, 0, Some(3600))
+fn what_ended_before_its_size_was_known_does_not_hold_up_the_rest() {
+    let book = since_ever(vec![
+        line("vm", Component::Vm, "1"),
+        line("volume", Component::VolumeGib, "1"),
+    ]);
+    let disk = |end| ran(UsageType::Volume, "ROOT@vm", Attributes::default(), 0, end);
+    let rated = |end| {
+        let all = [vm("vm", 0, Some(3600)), disk(end)];
+        month(&book, &twenty(), NOVEMBER, &all, NOVEMBER.end)
     };
-    let known = disk("known", Some(1 << 30));
-    let both = [disk("failed", None), known.clone()];
-    let totals = month(&book, &twenty(), NOVEMBER, &both, NOVEMBER.end).unwrap();
-    let alone = month(&book, &twenty(), NOVEMBER, &[known], NOVEMBER.end).unwrap();
-    assert_eq!(totals.unpriced.len(), 1);
-    assert_eq!(totals.lines, alone.lines);
+    let missing = Err(RateError::AttributeMissing {
+        usage_type: UsageType::Volume,
+        resource: "ROOT@vm".into(),
+        what: "size",
+    });
+    assert_eq!(rated(None), missing, "what runs on can still be read back");
+    let totals = rated(Some(4)).unwrap();
+    assert_eq!(totals.unmeasured, [disk(Some(4)).meter]);
+    assert_eq!(totals.unpriced, []);
+    let nets: Vec<_> = totals.lines.iter().map(|line| line.net).collect();
+    assert_eq!(nets, [Decimal::ONE], "the machine's hour is charged");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Real clients from PyPI and npm run a customer's whole day through the gate, and against the cloud
-//! itself: what they are told is the same, step by step.
+//! Real clients from PyPI and npm run a customer's whole day through the gate, and against the
+//! cloud itself: what they are told is the same, step by step.
 
 #![allow(
     clippy::disallowed_methods,
