@@ -7,6 +7,7 @@
 )]
 
 use crate::stage::{Caller, Stage};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -27,11 +28,12 @@ static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
         );
     }
     let has = Command::new(folder.join("bin/python"))
-        .args(["-c", "import cs, libcloud"])
+        .args(["-c", "import cs, libcloud, ansible"])
         .output();
     if !has.is_ok_and(|it| it.status.success()) {
         let pip = Command::new(folder.join("bin/pip"))
             .args(["install", "-q", "cs==5.2.0", "apache-libcloud==3.9.1"])
+            .arg("ansible==12.3.0")
             .status();
         assert!(
             pip.is_ok_and(|it| it.success()),
@@ -41,11 +43,10 @@ static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     folder.join("bin/python")
 });
 
-/// The lines that a scenario prints.
-fn day(scenario: &str, caller: &Caller, arguments: &[String]) -> Vec<String> {
-    let folder = format!("{}/tests/clients", env!("CARGO_MANIFEST_DIR"));
-    let script = format!("{folder}/{scenario}");
-    let mut program = if scenario.ends_with(".js") {
+/// Runs a script of `tests/clients` with its client; gives the lines that it prints.
+pub fn lines(script: &str, arguments: &[String], environment: &[(&str, String)]) -> Vec<String> {
+    let path = format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR"));
+    let mut program = if script.ends_with(".js") {
         let mut node = Command::new("node");
         node.env("CSCLIENT", CSCLIENT.as_path());
         node
@@ -53,15 +54,19 @@ fn day(scenario: &str, caller: &Caller, arguments: &[String]) -> Vec<String> {
         Command::new(PYTHON.as_path())
     };
     let output = program
-        .arg(script)
+        .arg(path)
         .args(arguments)
-        .envs(caller.environment())
+        .envs(environment.iter().cloned())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{scenario}: {said}");
+    assert!(output.status.success(), "{script}: {said}");
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(str::to_owned).collect()
+}
+
+fn day(scenario: &str, caller: &Caller, arguments: &[String]) -> Vec<String> {
+    lines(scenario, arguments, &caller.environment())
 }
 
 /// csclient from npm: in the folder that `tests/run` made, else installed here.
@@ -154,4 +159,73 @@ fn a_day_with_csclient_is_the_same_through_the_gate_as_without_it() {
     let direct = day("csclient_scenario.js", &directly(&stage), &named("two"));
     assert_eq!(through.len(), 8, "{through:#?}");
     assert_eq!(through, direct);
+}
+
+#[test]
+fn a_day_with_ansible_is_the_same_through_the_gate_as_without_it() {
+    let stage = Stage::start("day-ansible", &[]);
+    stage.top_up("prepaid-paula", "50.00", "day");
+    let name = |command: &str, kind: &str, wanted: &dyn Fn(&Value) -> bool| {
+        let heard = stage.admin().call(command, &[]).unwrap().inside();
+        let rows = heard[kind].as_array().unwrap().clone();
+        let row = rows.iter().find(|row| wanted(row)).unwrap();
+        row["name"].as_str().unwrap().to_owned()
+    };
+    let is = |id: String| move |row: &Value| row["id"] == id.as_str();
+    let small = is(stage.text("/offerings/small"));
+    let arguments = [
+        stage.text("/zone_id"),
+        stage.text("/template_id"),
+        name("listServiceOfferings", "serviceoffering", &small),
+        name("listDiskOfferings", "diskoffering", &|row| {
+            row["iscustomized"] == false
+        }),
+        name("listNetworkOfferings", "networkoffering", &|row| {
+            row["guestiptype"] == "Isolated" && row["forvpc"] != true
+        }),
+    ];
+    // The second machine is one more than the cloud lets her have.
+    let domain = stage.text("/customers/0/domain_id");
+    let limit = [
+        ("account", "prepaid-paula"),
+        ("domainid", domain.as_str()),
+        ("resourcetype", "0"),
+        ("max", "1"),
+    ];
+    let heard = stage.admin().call("updateResourceLimit", &limit).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let named = |name: &str| [arguments.as_slice(), &[name.to_owned()]].concat();
+    let through = day("ansible_scenario.py", &stage.customer(0), &named("one"));
+    let direct = day("ansible_scenario.py", &directly(&stage), &named("two"));
+    assert_eq!(through, direct);
+    let told: Vec<Value> = through
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let ended: Vec<_> = told
+        .iter()
+        .map(|it| (it["step"].as_str().unwrap(), it["changed"] == true))
+        .collect();
+    let expected = [
+        ("network", true),
+        ("deploy", true),
+        ("deploy again", false),
+        ("stop", true),
+        ("start", true),
+        ("volume", true),
+        ("attach", true),
+        ("address", true),
+        ("refused", true),
+        ("detach", true),
+        ("delete volume", true),
+        ("release", true),
+        ("destroy", true),
+    ];
+    assert_eq!(ended, expected);
+    let failed = told.iter().filter(|it| it["failed"] == true);
+    let texts: Vec<_> = failed.map(|it| it["text"].as_str().unwrap()).collect();
+    assert!(
+        matches!(texts[..], [text] if text.contains("Maximum amount of resources")),
+        "{texts:?}"
+    );
 }

@@ -39,6 +39,7 @@ mod resend;
 mod kill;
 mod clients_live;
 mod clients_whole;
+mod clients_refused;
 mod error_shape;
 mod kept_connections;
 mod live_commands;
