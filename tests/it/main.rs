@@ -55,3 +55,4 @@ mod metered_types;
 mod bypass;
 mod oracle;
 mod smuggle;
+mod secrets;
