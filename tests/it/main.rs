@@ -56,3 +56,4 @@ mod bypass;
 mod oracle;
 mod smuggle;
 mod secrets;
+mod fuzz_corpus;
