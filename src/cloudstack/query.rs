@@ -88,6 +88,9 @@ const SECRET: [&str; 8] = [
     "usersecretkey",
 ];
 
+/// What the names of further secrets contain.
+const SECRET_WORDS: [&str; 5] = ["password", "secret", "privatekey", "token", "psk"];
+
 impl ParamMap {
     /// The map of a query and, for a POST, its form body, by C2 to C5.
     ///
@@ -287,13 +290,16 @@ impl ParamMap {
         })
     }
 
-    /// The map without what must not be kept: signature, keys, session, passwords.
+    /// The map without what must not be kept: signature, keys, session, passwords, user data.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut kept = self.clone();
         kept.slots.retain(|slot| {
             let lower = slot.key();
-            !SECRET.contains(&lower) && !lower.contains("password")
+            // User data often holds passwords; its id alone is none.
+            let user_data = lower.starts_with("userdata") && lower != "userdataid";
+            let named = SECRET_WORDS.iter().any(|word| lower.contains(word));
+            !(user_data || named || SECRET.contains(&lower))
         });
         kept
     }
@@ -372,5 +378,23 @@ fn escape(text: &str, out: &mut String) {
         } else {
             out.extend(['%', digit(byte >> 4), digit(byte)]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_call_holds_no_secret_and_all_the_rest() {
+        let query = "command=deployVirtualMachine&apiKey=a&signature=b&expires=c&sessionkey=d\
+                     &userdata=e&userdatadetails[0].pin=f&userDataId=id&Password=g&privateKey=h\
+                     &details[0].adminToken=i&details[0].cpuNumber=2&zoneid=z";
+        let kept = ParamMap::parse(query.as_bytes(), b"").unwrap().to_kept();
+        let kept = ParamMap::parse(kept.as_bytes(), b"").unwrap();
+        let names: Vec<&str> = kept.iter().map(|(lower, _)| lower).collect();
+        let left = ["command", "userdataid", "details[0].cpunumber", "zoneid"];
+        assert_eq!(names.len(), left.len(), "{names:?}");
+        assert!(left.iter().all(|name| names.contains(name)), "{names:?}");
     }
 }

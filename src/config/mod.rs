@@ -10,6 +10,7 @@ pub mod vault;
 mod starter;
 
 pub use serving::{Entry, TlsListen};
+pub use shape::check;
 pub use starter::{STARTER_CONFIG, STARTER_POLICIES};
 
 use secrecy::SecretString;

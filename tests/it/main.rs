@@ -57,3 +57,5 @@ mod metered_types;
 mod bypass;
 mod oracle;
 mod smuggle;
+mod secrets;
+mod fuzz_corpus;
