@@ -153,6 +153,7 @@ fn feed(entry: &Entry, inventory: &mut Inventory) {
         inventory,
     );
     observed.apply_to(inventory);
+    inventory.settle();
 }
 
 /// From the first window's start to the last one's end; without records, the calls' own extent.

@@ -11,13 +11,14 @@ use crate::ledger::records::{Accrual, PayerState};
 use crate::ledger::{Command, LedgerRefusal};
 use crate::meter::resource::Interval;
 use crate::policy::customer::RuleSet;
+use crate::policy::prepaid::RENEWAL_LAST_HOUR;
 use crate::rate::RateError;
 use crate::store::{Notice, Store, StoreError, Work};
 use crate::terms::ids::PayerId;
 use crate::terms::money::MoneyError;
 use crate::terms::time::{BillingMonth, HOUR, MonthError, Period, Timestamp};
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -78,14 +79,19 @@ impl Renewals {
         }
     }
 
-    /// Renews due payers until told to stop; a payer that comes in by `wake` at once.
+    /// Renews due payers until told to stop; a payer that comes in by `wake` at the next tick.
     pub async fn run(&self, mut wake: mpsc::Receiver<PayerId>, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(TICK);
         let mut before = (self.clock.wall(), self.clock.monotonic());
+        // A payer whose calls end all the time is renewed once a tick for all of them.
+        let mut woken = BTreeSet::new();
         loop {
             tokio::select! {
-                Some(payer) = wake.recv() => self.renew_or_park(&payer, true).await,
+                Some(payer) = wake.recv() => drop(woken.insert(payer)),
                 _ = tick.tick() => {
+                    for payer in std::mem::take(&mut woken) {
+                        self.renew_or_park(&payer, true).await;
+                    }
                     self.watch_for_a_jump(&mut before);
                     self.renew_due().await;
                 }
@@ -313,11 +319,16 @@ impl Renewals {
         let Some(profile) = rules.profile_of(payer) else {
             return false;
         };
+        let now = self.clock.billing();
+        // Nobody is due sooner: what he has need not be read to know that.
+        let soonest = RENEWAL_LAST_HOUR.min(profile.renewal_relaxed()).max(1);
+        if now.since(state.accrued_through) < soonest {
+            return false;
+        }
         let Ok(open) = self.store.open_intervals(Some(payer)).await else {
             return false;
         };
         let intervals: Vec<Interval> = open.into_iter().map(|stored| stored.interval).collect();
-        let now = self.clock.billing();
         let burn = match (rules.book_of(payer), rules.terms_of(payer)) {
             (Some(book), Some(terms)) => {
                 crate::rate::burn_per_hour(book, &terms, &intervals, now).unwrap_or_default()

@@ -14,7 +14,7 @@ use crate::cloudstack::signature;
 use crate::ledger::records::{PayerState, Purse};
 use crate::ledger::things::{Claim, OverLimit, Things};
 use crate::ledger::{Command as Booking, LedgerRefusal};
-use crate::meter::follow::{PlannedText, ThingRow, owner_text};
+use crate::meter::planned::{PlannedText, ThingRow, owner_text};
 use crate::store::{Intent, IntentChange, IntentStatus, StoreError, Work};
 use crate::terms::ids::{HoldId, JobId, PayerId};
 use secrecy::ExposeSecret;

@@ -85,16 +85,69 @@ pub struct Applied {
 }
 
 /// Meters that run, intervals that ended since they were last taken, and what is known.
-#[derive(Clone, Debug, Default)]
+///
+/// What changed since [`Inventory::settle`] can be undone, and the meters that it touched are
+/// known: a call costs what it touches, however much runs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Inventory {
     open: BTreeMap<MeterId, Interval>,
+    meters: Index<MeterId>,
     ended: Vec<Interval>,
     vms: BTreeMap<ResourceId, KnownVm>,
     networks: BTreeMap<ResourceId, KnownNetwork>,
     parents: BTreeMap<ResourceId, ResourceId>,
+    children: Index<ResourceId>,
     names: BTreeMap<ResourceId, ResourceId>,
+    former: Index<ResourceId>,
     by_itself: BTreeSet<(ByItself, Option<ResourceId>, Owner)>,
     loose: BTreeMap<(ResourceId, Border), i64>,
+    undo: Vec<Undo>,
+}
+
+/// What was there before one step, newest last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Undo {
+    Open(MeterId, Option<Interval>),
+    /// One more had ended.
+    Ended,
+    /// The ended ones were others, or had other names.
+    EndedWere(Vec<Interval>),
+    Vm(ResourceId, Option<KnownVm>),
+    Network(ResourceId, Option<KnownNetwork>),
+    Parent(ResourceId, Option<ResourceId>),
+    Name(ResourceId, Option<ResourceId>),
+    ByItself((ByItself, Option<ResourceId>, Owner)),
+    Loose((ResourceId, Border), Option<i64>),
+}
+
+/// Which entries belong to a thing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Index<T>(BTreeMap<ResourceId, BTreeSet<T>>);
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Ord> Index<T> {
+    fn of(&self, thing: &ResourceId) -> impl Iterator<Item = &T> {
+        self.0.get(thing).into_iter().flatten()
+    }
+    fn put(&mut self, thing: &ResourceId, entry: T) {
+        match self.0.get_mut(thing) {
+            Some(entries) => drop(entries.insert(entry)),
+            None => drop(self.0.insert(thing.clone(), BTreeSet::from([entry]))),
+        }
+    }
+    fn take(&mut self, thing: &ResourceId, entry: &T) {
+        if let Some(entries) = self.0.get_mut(thing) {
+            entries.remove(entry);
+            if entries.is_empty() {
+                self.0.remove(thing);
+            }
+        }
+    }
 }
 
 impl Inventory {
@@ -108,7 +161,40 @@ impl Inventory {
     }
     /// Takes away the ended intervals (a store keeps them).
     pub fn take_ended(&mut self) -> Vec<Interval> {
-        std::mem::take(&mut self.ended)
+        let ended = std::mem::take(&mut self.ended);
+        if !ended.is_empty() {
+            self.undo.push(Undo::EndedWere(ended.clone()));
+        }
+        ended
+    }
+    /// The meters touched since the last [`Inventory::settle`], whatever became of them.
+    #[must_use]
+    pub fn touched(&self) -> BTreeSet<MeterId> {
+        let touched = self.undo.iter().filter_map(|undo| match undo {
+            Undo::Open(meter, _) => Some(meter.clone()),
+            _ => None,
+        });
+        touched.collect()
+    }
+    /// What changed until now stays.
+    pub fn settle(&mut self) {
+        self.undo.clear();
+    }
+    /// Everything is as it was at the last [`Inventory::settle`].
+    pub fn roll_back(&mut self) {
+        while let Some(undo) = self.undo.pop() {
+            match undo {
+                Undo::Open(meter, before) => drop(self.set_open(meter, before)),
+                Undo::Ended => drop(self.ended.pop()),
+                Undo::EndedWere(before) => self.ended = before,
+                Undo::Vm(id, before) => drop(set(&mut self.vms, id, before)),
+                Undo::Network(id, before) => drop(set(&mut self.networks, id, before)),
+                Undo::Parent(child, before) => drop(self.set_parent(child, before)),
+                Undo::Name(old, before) => drop(self.set_name(old, before)),
+                Undo::ByItself(entry) => drop(self.by_itself.remove(&entry)),
+                Undo::Loose(key, before) => drop(set(&mut self.loose, key, before)),
+            }
+        }
     }
     /// The open interval of a meter.
     #[must_use]
@@ -120,9 +206,8 @@ impl Inventory {
         &'a self,
         resource: &'a ResourceId,
     ) -> impl Iterator<Item = &'a Interval> {
-        self.open
-            .values()
-            .filter(move |interval| &interval.meter.resource == resource)
+        let meters = self.meters.of(resource);
+        meters.filter_map(|meter| self.open.get(meter))
     }
     /// What is known of a VM.
     #[must_use]
@@ -139,10 +224,7 @@ impl Inventory {
         &'a self,
         parent: &'a ResourceId,
     ) -> impl Iterator<Item = &'a ResourceId> + 'a {
-        self.parents
-            .iter()
-            .filter(move |(_, of)| *of == parent)
-            .map(|(child, _)| child)
+        self.children.of(parent)
     }
     /// What a thing belongs to.
     #[must_use]
@@ -166,27 +248,27 @@ impl Inventory {
 
     /// Keeps a fact.
     pub fn learn(&mut self, fact: Fact) {
-        match fact {
-            Fact::Vm(id, vm) => {
-                self.vms.insert(id, vm);
-            }
+        let undo = match fact {
+            Fact::Vm(id, vm) => Undo::Vm(id.clone(), set(&mut self.vms, id, Some(vm))),
             Fact::Network(id, network) => {
-                self.networks.insert(id, network);
+                Undo::Network(id.clone(), set(&mut self.networks, id, Some(network)))
             }
-            Fact::Child(child, parent) => {
-                self.parents.insert(child, parent);
-            }
-            Fact::Orphan(child) => {
-                self.parents.remove(&child);
-            }
-            Fact::Named(old, new) => self.rename(&old, &new),
+            Fact::Child(child, parent) => return self.belong(child, Some(parent)),
+            Fact::Orphan(child) => return self.belong(child, None),
+            Fact::Named(old, new) => return self.rename(&old, &new),
             Fact::ByItself(why, what, owner) => {
-                self.by_itself.insert((why, what, owner));
+                let entry = (why, what, owner);
+                if !self.by_itself.insert(entry.clone()) {
+                    return;
+                }
+                Undo::ByItself(entry)
             }
             Fact::Loose(resource, border, micros) => {
-                self.loose.insert((resource, border), micros);
+                let key = (resource, border);
+                Undo::Loose(key.clone(), set(&mut self.loose, key, Some(micros)))
             }
-        }
+        };
+        self.undo.push(undo);
     }
 
     /// Applies a change; twice is once.
@@ -233,7 +315,7 @@ impl Inventory {
             .collect()
     }
     fn open_one(&mut self, interval: Interval, done: &mut Applied) {
-        match self.open.get_mut(&interval.meter) {
+        match self.open.get(&interval.meter) {
             None => {
                 let ended_later = self.ended.iter().any(|old| {
                     old.meter == interval.meter
@@ -242,45 +324,47 @@ impl Inventory {
                 });
                 if !ended_later {
                     done.opened.push(interval.clone());
-                    self.open.insert(interval.meter.clone(), interval);
+                    self.keep(interval);
                 }
             }
             Some(kept) if interval.start.source < kept.start.source => {
-                kept.start = interval.start;
-                kept.attributes = interval.attributes;
-                done.mended.push(kept.clone());
+                let mended = Interval {
+                    start: interval.start,
+                    attributes: interval.attributes,
+                    ..kept.clone()
+                };
+                done.mended.push(mended.clone());
+                self.keep(mended);
             }
             Some(_) => {}
         }
     }
     /// At or before its start the interval was so from the start on: nothing is cut.
     fn reshape_one(&mut self, meter: &MeterId, at: Border, to: Attributes, done: &mut Applied) {
-        let Some(kept) = self.open.get_mut(meter) else {
+        let Some(kept) = self.open.get(meter).filter(|kept| kept.attributes != to) else {
             return;
         };
-        if kept.attributes == to {
-            return;
-        }
-        if at.at <= kept.start.at {
-            kept.attributes = to;
-            done.mended.push(kept.clone());
-            return;
-        }
         let kept = kept.clone();
         let next = Interval {
             attributes: to,
             ..kept.clone()
         };
-        self.cut(kept, next, at, done);
+        if at.at <= kept.start.at {
+            done.mended.push(next.clone());
+            self.keep(next);
+        } else {
+            self.cut(kept, next, at, done);
+        }
     }
     fn close_one(&mut self, meter: &MeterId, at: Border, done: &mut Applied) {
-        if let Some(mut interval) = self.open.remove(meter) {
+        if let Some(mut interval) = self.let_go(meter) {
             let at = Border {
                 at: at.at.max(interval.start.at),
                 ..at
             };
             interval.end = Some(at);
             done.closed.push(interval.clone());
+            self.undo.push(Undo::Ended);
             self.ended.push(interval);
         }
     }
@@ -289,33 +373,96 @@ impl Inventory {
         self.close_one(&meter, at, done);
         let next = Interval { start: at, ..next };
         done.opened.push(next.clone());
-        self.open.insert(meter, next);
+        self.keep(next);
     }
     fn rename(&mut self, old: &ResourceId, new: &ResourceId) {
         if old == new {
             return;
         }
-        for name in self.names.values_mut().filter(|name| *name == old) {
-            *name = new.clone();
+        let former: Vec<ResourceId> = self.former.of(old).cloned().collect();
+        for name in former.into_iter().chain([old.clone()]) {
+            let before = self.set_name(name.clone(), Some(new.clone()));
+            self.undo.push(Undo::Name(name, before));
         }
-        self.names.insert(old.clone(), new.clone());
-        for mut interval in std::mem::take(&mut self.ended) {
+        if self.ended.iter().any(|of| &of.meter.resource == old) {
+            self.undo.push(Undo::EndedWere(self.ended.clone()));
+        }
+        for interval in &mut self.ended {
             if &interval.meter.resource == old {
                 interval.meter.resource = new.clone();
             }
-            self.ended.push(interval);
         }
         for meter in self.meters_of(old) {
-            if let Some(mut interval) = self.open.remove(&meter) {
+            if let Some(mut interval) = self.let_go(&meter) {
                 interval.meter.resource = new.clone();
-                self.open.insert(interval.meter.clone(), interval);
+                self.keep(interval);
             }
         }
-        if let Some(parent) = self.parents.remove(old) {
-            self.parents.insert(new.clone(), parent);
+        if let Some(parent) = self.parents.get(old).cloned() {
+            self.belong(old.clone(), None);
+            self.belong(new.clone(), Some(parent));
         }
-        for parent in self.parents.values_mut().filter(|parent| *parent == old) {
-            *parent = new.clone();
+        let children: Vec<ResourceId> = self.children.of(old).cloned().collect();
+        for child in children {
+            self.belong(child, Some(new.clone()));
         }
     }
+
+    fn keep(&mut self, interval: Interval) {
+        let meter = interval.meter.clone();
+        let before = self.set_open(meter.clone(), Some(interval));
+        self.undo.push(Undo::Open(meter, before));
+    }
+    fn let_go(&mut self, meter: &MeterId) -> Option<Interval> {
+        let before = self.set_open(meter.clone(), None)?;
+        self.undo
+            .push(Undo::Open(meter.clone(), Some(before.clone())));
+        Some(before)
+    }
+    fn belong(&mut self, child: ResourceId, parent: Option<ResourceId>) {
+        let before = self.set_parent(child.clone(), parent);
+        self.undo.push(Undo::Parent(child, before));
+    }
+
+    fn set_open(&mut self, meter: MeterId, to: Option<Interval>) -> Option<Interval> {
+        match &to {
+            Some(_) => self.meters.put(&meter.resource, meter.clone()),
+            None => self.meters.take(&meter.resource, &meter),
+        }
+        set(&mut self.open, meter, to)
+    }
+    fn set_parent(&mut self, child: ResourceId, to: Option<ResourceId>) -> Option<ResourceId> {
+        set_linked(&mut self.parents, &mut self.children, child, to)
+    }
+    fn set_name(&mut self, old: ResourceId, to: Option<ResourceId>) -> Option<ResourceId> {
+        set_linked(&mut self.names, &mut self.former, old, to)
+    }
 }
+
+/// Sets or removes an entry; gives what was there.
+fn set<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, to: Option<V>) -> Option<V> {
+    match to {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    }
+}
+
+/// The same where an index leads back from the value to its keys.
+fn set_linked(
+    map: &mut BTreeMap<ResourceId, ResourceId>,
+    back: &mut Index<ResourceId>,
+    key: ResourceId,
+    to: Option<ResourceId>,
+) -> Option<ResourceId> {
+    let before = set(map, key.clone(), to.clone());
+    if let Some(before) = &before {
+        back.take(before, &key);
+    }
+    if let Some(to) = &to {
+        back.put(to, key);
+    }
+    before
+}
+
+#[cfg(test)]
+mod tests;

@@ -254,7 +254,8 @@ impl Meter {
     ) -> Result<Vec<IntervalChange>, UpstreamError> {
         let Running { inventory, rows } = running;
         let mut changes = Vec::new();
-        rename(inventory, rows);
+        let touched = inventory.touched();
+        rename(inventory, rows, &touched);
         for ended in inventory.take_ended() {
             let row = match rows.remove(&ended.meter) {
                 Some(row) => row,
@@ -267,7 +268,7 @@ impl Meter {
                 ..row
             }));
         }
-        for open in inventory.running() {
+        for open in touched.iter().filter_map(|meter| inventory.open_of(meter)) {
             match rows.get_mut(&open.meter) {
                 Some(row) if row.interval == *open => continue,
                 Some(row) => row.interval = open.clone(),
@@ -280,6 +281,7 @@ impl Meter {
                 changes.push(IntervalChange::Replace(row.clone()));
             }
         }
+        inventory.settle();
         Ok(changes)
     }
 
@@ -342,19 +344,21 @@ impl Meter {
         let mut asked = BTreeSet::new();
         for _ in 0..ROUNDS_MAX {
             let questions = {
-                let running = self.running.lock().await;
-                let mut trial = running.inventory.clone();
+                // What comes of it is tried, and taken back: it counts once all answers are there.
+                let mut running = self.running.lock().await;
+                let trial = &mut running.inventory;
                 let mut questions = Vec::new();
                 for call in calls {
-                    let observed = observe(call, &trial);
+                    let observed = observe(call, trial);
                     questions.extend(observed.questions.clone());
-                    observed.apply_to(&mut trial);
+                    observed.apply_to(trial);
                 }
                 for list in &filled {
-                    let observed = list.observe(owner.clone(), &trial);
+                    let observed = list.observe(owner.clone(), trial);
                     questions.extend(observed.questions.clone());
-                    observed.apply_to(&mut trial);
+                    observed.apply_to(trial);
                 }
+                trial.roll_back();
                 questions
             };
             let fresh: Vec<FactQuestion> = questions
@@ -453,18 +457,15 @@ fn given_back(settlement: Settlement) -> Settlement {
 }
 
 /// Rows of things that got their real id take that name.
-fn rename(inventory: &Inventory, rows: &mut HashMap<MeterId, StoredInterval>) {
-    let renamed: Vec<MeterId> = rows
-        .keys()
-        .filter(|meter| inventory.current_name(&meter.resource) != &meter.resource)
-        .cloned()
-        .collect();
-    for old in renamed {
-        let resource = inventory.current_name(&old.resource).clone();
-        if let Some(mut row) = rows.remove(&old) {
-            let meter = MeterId { resource, ..old };
-            row.interval.meter = meter.clone();
-            rows.insert(meter, row);
+fn rename(
+    inventory: &Inventory,
+    rows: &mut HashMap<MeterId, StoredInterval>,
+    touched: &BTreeSet<MeterId>,
+) {
+    for old in touched {
+        if let Some(mut row) = rows.remove(old) {
+            row.interval.meter.resource = inventory.current_name(&old.resource).clone();
+            rows.insert(row.interval.meter.clone(), row);
         }
     }
 }
@@ -484,6 +485,7 @@ async fn read_back(store: &Store) -> Result<Running, StoreError> {
         running.rows.insert(row.interval.meter.clone(), row);
     }
     running.inventory.take_ended();
+    running.inventory.settle();
     Ok(running)
 }
 

@@ -9,5 +9,6 @@ pub mod resource;
 pub mod spend;
 pub mod line;
 pub mod follow;
+pub mod planned;
 pub mod kinds;
 pub mod sweep;

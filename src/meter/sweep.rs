@@ -3,11 +3,11 @@
 //! Calls made behind the gate's back, state changes by hypervisor or guest, and ends whose answer
 //! was lost show only here. What was found this way is marked by the source of its border.
 
-use super::follow::sent_of;
 use super::inventory::Inventory;
 use super::kinds::{self, Around, Claim, Kind, nobody};
 use super::line::{Meter, MeterFault};
 use super::observe::{Observed, ObservedCall, meter, observe, owner_named};
+use super::planned::sent_of;
 use super::resource::{Attributes, Border, BorderSource, Change, Interval, MeterId};
 use crate::clock::Clock;
 use crate::cloudstack::time;

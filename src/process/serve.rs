@@ -6,7 +6,7 @@ use super::wiring::{self, Product, Queues};
 use crate::config::Config;
 use crate::gate::accept::{self, Run, Speaks};
 use crate::gate::line::Core;
-use crate::meter::follow::PlannedText;
+use crate::meter::planned::PlannedText;
 use crate::store::AuditRow;
 use crate::terms::time::SECOND;
 use crate::upstream::servers::Fleet;

@@ -1,0 +1,96 @@
+//! Edge: what an intent keeps as text beside its columns: its plan and its owner.
+
+use super::resource::Owner;
+use crate::ledger::command::LineAmount;
+use crate::store::Intent;
+use crate::terms::ids::PayerId;
+use crate::terms::time::Timestamp;
+
+/// Usage type, zone, pieces, vCPUs, MiB, bytes.
+pub type ThingRow = (u8, String, i64, i64, i64, i64);
+
+/// What an intent keeps beside its columns: when it was sent in billing time, one-off prices.
+#[derive(serde::Serialize, serde::Deserialize, Default, Debug)]
+pub struct PlannedText {
+    /// Billing time in microseconds.
+    pub sent: Option<i64>,
+    /// What the call costs in one hour, for people.
+    pub per_hour: String,
+    /// One-off prices: line, tax group, month, zone, millionths.
+    pub one_offs: Vec<(String, String, String, String, i64)>,
+    /// What the call adds to what its payer has: usage type, zone, pieces, vCPUs, MiB, bytes. It
+    /// counts against things limits while the intent is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub things: Vec<ThingRow>,
+    /// Hash of the client's request: asked again after our death, it gets the first one's answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
+    /// It was not sure whose the call is.
+    #[serde(default)]
+    pub in_doubt: bool,
+}
+
+impl PlannedText {
+    /// The hash of the client's request that an intent's text keeps.
+    #[must_use]
+    pub fn request_of(planned: &str) -> Option<[u8; 32]> {
+        let kept: Self = serde_json::from_str(planned).ok()?;
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let at = index.checked_mul(2)?;
+            *byte = u8::from_str_radix(kept.request.get(at..at.checked_add(2)?)?, 16).ok()?;
+        }
+        Some(bytes)
+    }
+
+    pub(super) fn one_offs(&self, payer: Option<&PayerId>) -> Vec<LineAmount> {
+        use crate::terms::money::Micros;
+        use crate::terms::time::BillingMonth;
+        let Some(payer) = payer else {
+            return Vec::new();
+        };
+        let amounts = self
+            .one_offs
+            .iter()
+            .filter_map(|(line, tax_group, month, zone, micros)| {
+                Some(LineAmount {
+                    payer: payer.clone(),
+                    line: line.as_str().into(),
+                    month: BillingMonth::parse(month, zone).ok()?,
+                    tax_group: tax_group.clone(),
+                    amount: Micros::new(*micros),
+                })
+            });
+        amounts.collect()
+    }
+}
+
+/// When an intent's call was sent, billing time.
+#[must_use]
+pub fn sent_of(intent: &Intent) -> Option<Timestamp> {
+    let planned: PlannedText = serde_json::from_str(&intent.planned).ok()?;
+    planned.sent.map(Timestamp::from_micros)
+}
+
+/// An owner as an intent keeps it.
+#[must_use]
+pub fn owner_text(owner: &Owner) -> String {
+    serde_json::json!({
+        "account": owner.account.as_ref().map(|id| id.as_str()),
+        "account_name": owner.account_name,
+        "domain": owner.domain.as_str(),
+        "project": owner.project.as_ref().map(|id| id.as_str()),
+    })
+    .to_string()
+}
+
+pub(super) fn owner_from(text: &str) -> Owner {
+    let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let field = |name: &str| value.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+    Owner {
+        account: field("account").map(Into::into),
+        account_name: field("account_name"),
+        domain: field("domain").unwrap_or_default().into(),
+        project: field("project").map(Into::into),
+    }
+}
