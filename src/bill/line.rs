@@ -224,8 +224,13 @@ impl OneMonth<'_> {
         let metered = self.rated(&party, &intervals)?;
         let empty = Vec::new();
         let follow = self.findings.corrections.get(payer).unwrap_or(&empty);
-        let followed = price::followed(&intervals, follow, &self.findings.records, self.period);
+        let known = price::sized(&intervals, &self.findings.sizes);
+        let followed = price::followed(&known, follow, &self.findings.records, self.period);
         let corrected = self.rated(&party, &followed)?;
+        for meter in &corrected.unmeasured {
+            tracing::error!(verb = "bill", %payer, kind = ?meter.usage_type, resource = %meter.resource,
+                "neither the meter nor a record tells its size: it is not billed");
+        }
         self.correct(payer, &party.terms, (&metered, &corrected))
             .await?;
 

@@ -13,9 +13,10 @@ use super::record::{UsageRecord, counts_hours};
 use super::window;
 use crate::cloudstack::usage_type::UsageType;
 use crate::meter::inventory::ByItself;
-use crate::meter::resource::{Attributes, Border, BorderSource, Interval, Owner};
+use crate::meter::resource::{Attributes, Border, BorderSource, Interval, MeterId, Owner};
 use crate::terms::ids::ResourceId;
 use crate::terms::time::{Period, SECOND};
+use std::collections::BTreeMap;
 
 /// How a meter and its records compare.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -177,6 +178,33 @@ pub fn compare(
         let key = |one: &Difference| (one.usage_type, one.owner.clone(), one.resource.clone());
         key(a).cmp(&key(b))
     });
+    found
+}
+
+/// The size in bytes that the newest record tells of each meter that ended before we knew it: the
+/// root disk of a deployment that failed, seen by the usage server alone.
+#[must_use]
+pub fn sizes(
+    intervals: &[Interval],
+    records: &[UsageRecord],
+    period: Period,
+) -> BTreeMap<MeterId, i64> {
+    let inside = |record: &&UsageRecord| record.window.intersect(&period).is_some();
+    let records: Vec<&UsageRecord> = records.iter().filter(inside).collect();
+    let mut found = BTreeMap::new();
+    for group in pair::groups(intervals, &records, period) {
+        let newest = group.records.iter().max_by_key(|record| record.window.end);
+        let Some(size) = newest.and_then(|record| record.size) else {
+            continue;
+        };
+        let has_none = |one: &&Interval| one.end.is_some() && one.attributes.size_bytes.is_none();
+        let lacking = group.intervals.iter().map(|(interval, _)| *interval);
+        found.extend(
+            lacking
+                .filter(has_none)
+                .map(|one| (one.meter.clone(), size)),
+        );
+    }
     found
 }
 

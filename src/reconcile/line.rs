@@ -4,12 +4,12 @@
 //! and priced; those that the records are believed in become corrections of their payer's month.
 //! Posting them is `bill/line.rs`.
 
-use super::compare::{Class, Context, Difference, compare};
+use super::compare::{Class, Context, Difference, compare, sizes};
 use super::correct::{Believed, Correction, believed, corrections};
 use super::price;
 use super::pull::{self, PullFault};
 use super::record::UsageRecord;
-use crate::meter::resource::{Interval, Owner};
+use crate::meter::resource::{Interval, MeterId, Owner};
 use crate::policy::customer::{OwnerPath, PayerChoice, RuleSet};
 use crate::store::{Store, StoredInterval};
 use crate::terms::ids::PayerId;
@@ -39,6 +39,8 @@ pub struct Findings {
     pub corrections: BTreeMap<PayerId, Vec<Correction>>,
     /// The records that it was compared with.
     pub records: Vec<UsageRecord>,
+    /// Bytes of what ended before its size was known, as the records tell.
+    pub sizes: BTreeMap<MeterId, i64>,
     /// How many meters agree.
     pub agreements: usize,
 }
@@ -89,6 +91,7 @@ pub async fn reconcile(
             price,
         });
     }
+    found.sizes = sizes(&intervals, &records, period);
     found.records = records;
     Ok(found)
 }

@@ -13,6 +13,7 @@ use crate::rate::{RateError, month};
 use crate::terms::ids::ResourceId;
 use crate::terms::time::{Period, Timestamp};
 use rust_decimal::Decimal;
+use std::collections::BTreeMap;
 
 /// What so many microseconds of a finding's meter cost net, on top of (or, below nothing, taken
 /// off) what the payer's month comes to.
@@ -75,6 +76,18 @@ pub fn followed(
             let added = added(one, records, &found, period);
             found.push(added);
         }
+    }
+    found
+}
+
+/// The intervals with the sizes that the records tell of what ended before its own was known.
+#[must_use]
+pub fn sized(intervals: &[Interval], sizes: &BTreeMap<MeterId, i64>) -> Vec<Interval> {
+    let mut found = intervals.to_vec();
+    for interval in found.iter_mut().filter(|one| one.end.is_some()) {
+        let attributes = &mut interval.attributes;
+        let told = sizes.get(&interval.meter).copied();
+        attributes.size_bytes = attributes.size_bytes.or(told);
     }
     found
 }

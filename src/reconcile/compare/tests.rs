@@ -125,3 +125,34 @@ fn a_meter_that_runs_on_is_counted_to_the_end_of_what_is_compared() {
         [(Class::Agreement, 0)]
     );
 }
+
+#[test]
+fn what_ended_unsized_gets_the_size_that_its_record_tells() {
+    let disk = |resource: &str, name: &str, end| {
+        let mut interval = ran(resource, 10, end);
+        interval.meter.usage_type = UsageType::Volume;
+        interval.attributes.name = name.to_owned();
+        interval
+    };
+    let told = |resource: &str, name: &str, size| UsageRecord {
+        usage_type: UsageType::Volume,
+        described: Some(name.to_owned()),
+        size: Some(size),
+        ..record(resource, 0, 20)
+    };
+    // The second was never named to us: it is found by its name.
+    let metered = [
+        disk("v-1", "data", Some(30)),
+        disk("ROOT@vm", "ROOT-77", Some(30)),
+        disk("v-3", "open", None),
+    ];
+    let reported = [
+        told("v-1", "data", 5),
+        told("v-2", "ROOT-77", 7),
+        told("v-3", "open", 9),
+    ];
+    let found = sizes(&metered, &reported, window(0));
+    let sized = crate::reconcile::price::sized(&metered, &found);
+    let bytes: Vec<_> = sized.iter().map(|one| one.attributes.size_bytes).collect();
+    assert_eq!(bytes, [Some(5), Some(7), None]);
+}
