@@ -6,6 +6,7 @@
     reason = "a test has a clock and settings of its own"
 )]
 
+mod calls;
 mod case;
 mod flow;
 mod hpack;
