@@ -57,5 +57,6 @@ mod metered_types;
 mod bypass;
 mod oracle;
 mod smuggle;
+mod http2;
 mod secrets;
 mod fuzz_corpus;

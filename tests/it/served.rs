@@ -21,8 +21,8 @@ use tokio_rustls::rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion, version::TLS12, version::TLS13,
 };
 
-/// Answers each request with 200; keeps every head. `sleep=MS` in a target makes an answer late,
-/// `bytes=N` makes it long.
+/// Answers each request with 200; keeps every head, and its body behind it. `sleep=MS` in a target
+/// makes an answer late, `bytes=N` makes it long.
 pub struct Recorder {
     pub address: String,
     pub heads: Arc<Mutex<Vec<String>>>,
@@ -72,7 +72,9 @@ where
         let mut body = vec![0; usize::try_from(body_bytes).unwrap()];
         stream.read_exact(&mut body).unwrap();
         let bytes = usize::try_from(number("bytes=").unwrap_or(2)).unwrap();
-        kept.lock().unwrap().push(head);
+        kept.lock()
+            .unwrap()
+            .push(head + &String::from_utf8_lossy(&body));
         let answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
         );

@@ -38,7 +38,7 @@ async fn ask(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), query: &s
 }
 
 /// One HTTP/2 exchange on a connection of its own: status and body.
-async fn ask_two(
+pub async fn ask_two(
     client: &mut h2::client::SendRequest<bytes::Bytes>,
     request: Request<()>,
 ) -> Result<(u16, Vec<u8>), h2::Error> {
@@ -55,7 +55,7 @@ async fn ask_two(
     Ok((status, read))
 }
 
-async fn two(address: &str, trusted: &Path) -> h2::client::SendRequest<bytes::Bytes> {
+pub async fn two(address: &str, trusted: &Path) -> h2::client::SendRequest<bytes::Bytes> {
     let stream = shake(address, trusted, &MODERN).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(async move {
