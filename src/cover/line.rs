@@ -28,6 +28,10 @@ use tokio::sync::{mpsc, watch};
 const CONFLICTS_MAX: usize = 32;
 /// How often payers are looked at whether they are due, wall time.
 const TICK: Duration = Duration::from_millis(250);
+/// A payer that was woken rests so many times as long as his renewal took, so that a payer of
+/// many things does not keep the gate at it; at most this long.
+const REST: u32 = 20;
+const REST_MAX: Duration = Duration::from_secs(5);
 /// Wall and monotonic clock may differ by this much within one tick.
 const JUMP_MAX: Duration = Duration::from_secs(5);
 
@@ -79,18 +83,28 @@ impl Renewals {
         }
     }
 
-    /// Renews due payers until told to stop; a payer that comes in by `wake` at the next tick.
+    /// Renews due payers until told to stop; a payer that comes in by `wake` at the next tick after his rest.
     pub async fn run(&self, mut wake: mpsc::Receiver<PayerId>, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(TICK);
         let mut before = (self.clock.wall(), self.clock.monotonic());
-        // A payer whose calls end all the time is renewed once a tick for all of them.
+        // A payer whose calls end all the time is renewed once for all of them, and then rests.
         let mut woken = BTreeSet::new();
+        let mut rests = BTreeMap::new();
         loop {
             tokio::select! {
                 Some(payer) = wake.recv() => drop(woken.insert(payer)),
                 _ = tick.tick() => {
-                    for payer in std::mem::take(&mut woken) {
+                    let began = self.clock.monotonic();
+                    rests.retain(|_, until| *until > began);
+                    let due = woken.iter().filter(|payer| !rests.contains_key(*payer));
+                    let due: Vec<PayerId> = due.cloned().collect();
+                    woken.retain(|payer| rests.contains_key(payer));
+                    for payer in due {
+                        let began = self.clock.monotonic();
                         self.renew_or_park(&payer, true).await;
+                        let ended = self.clock.monotonic();
+                        let rest = (ended.duration_since(began) * REST).min(REST_MAX);
+                        rests.insert(payer, ended + rest);
                     }
                     self.watch_for_a_jump(&mut before);
                     self.renew_due().await;
@@ -114,11 +128,7 @@ impl Renewals {
             start: state.accrued_through,
             end: now.plus(1),
         };
-        let idle = self
-            .store
-            .intervals_in(Some(payer), since)
-            .await?
-            .is_empty();
+        let idle = !self.store.has_intervals_in(payer, since).await?;
         let interval = if idle {
             i64::MAX / 4
         } else {

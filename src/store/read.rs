@@ -204,15 +204,36 @@ impl Store {
         payer: Option<&PayerId>,
         period: Period,
     ) -> Read<Vec<StoredInterval>> {
+        // Two statements: one that leaves the payer open finds no index for him.
+        let query = match payer {
+            Some(payer) => sqlx::query(
+                "SELECT * FROM interval WHERE payer = ?3 AND start_at < ?2 \
+                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id",
+            )
+            .bind(period.start.micros())
+            .bind(period.end.micros())
+            .bind(payer.to_string()),
+            None => sqlx::query(
+                "SELECT * FROM interval WHERE start_at < ?2 \
+                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id",
+            )
+            .bind(period.start.micros())
+            .bind(period.end.micros()),
+        };
+        self.all(query, from_row::interval).await
+    }
+
+    /// Whether anything of a payer touches the period.
+    pub async fn has_intervals_in(&self, payer: &PayerId, period: Period) -> Read<bool> {
         let query = sqlx::query(
-            "SELECT * FROM interval WHERE (?1 IS NULL OR payer = ?1) AND start_at < ?3 \
-             AND (end_at IS NULL OR end_at > ?2) ORDER BY start_at, id",
+            "SELECT 1 FROM interval WHERE payer = ?1 AND start_at < ?3 \
+             AND (end_at IS NULL OR end_at > ?2) LIMIT 1",
         );
         let query = query
-            .bind(payer.map(ToString::to_string))
+            .bind(payer.to_string())
             .bind(period.start.micros())
             .bind(period.end.micros());
-        self.all(query, from_row::interval).await
+        Ok(!self.all(query, |_| Ok(())).await?.is_empty())
     }
 
     /// Intervals of a resource, oldest first.
