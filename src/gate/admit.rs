@@ -24,6 +24,7 @@ pub(super) fn actor(caller: &Caller) -> Actor {
         account: person.account.to_string(),
         account_name: person.account_name.clone(),
         kind: AccountKind::of(person.account_kind),
+        role: person.role.clone(),
         domains: person.domains.iter().map(ToString::to_string).collect(),
     }
 }

@@ -23,6 +23,8 @@ pub struct KeyEntry {
     pub account_name: String,
     /// 0 user, 1 root admin, 2 domain admin.
     pub account_kind: i64,
+    /// The name of the account's role, where CloudStack tells it.
+    pub role: Option<String>,
     /// Domain ids from the root down to the account's own.
     pub domains: Vec<CsDomainId>,
     /// User and account are enabled, and the key may be used.
@@ -40,6 +42,8 @@ pub struct Person {
     pub account_name: String,
     /// 0 user, 1 root admin, 2 domain admin.
     pub account_kind: i64,
+    /// The name of the account's role, where CloudStack tells it.
+    pub role: Option<String>,
     /// Domain ids from the root down to the account's own.
     pub domains: Vec<CsDomainId>,
 }
@@ -104,6 +108,7 @@ pub fn person(key: &KeyEntry) -> Person {
         account: key.account.clone(),
         account_name: key.account_name.clone(),
         account_kind: key.account_kind,
+        role: key.role.clone(),
         domains: key.domains.clone(),
     }
 }

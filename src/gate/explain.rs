@@ -153,6 +153,7 @@ async fn caller(gate: &Gate, who: &As) -> Result<Option<Caller>, String> {
                 account: account.id.clone(),
                 account_name: account.name.clone(),
                 account_kind: account.kind,
+                role: account.role.clone(),
                 domains: path.map_err(|fault| fault.what)?.unwrap_or_default(),
             }
         }

@@ -68,6 +68,8 @@ struct Sealed {
     account: String,
     account_name: String,
     account_kind: i64,
+    #[serde(default)]
+    role: Option<String>,
     domains: Vec<String>,
     enabled: bool,
 }
@@ -233,6 +235,7 @@ impl Keys {
             account: CsAccountId::from(account_id),
             account_name: text("account")?,
             account_kind: user.number_of("accounttype").unwrap_or(0),
+            role: account.and_then(|account| account.role.clone()),
             domains,
             enabled,
         }))
@@ -246,6 +249,7 @@ impl Keys {
             account: entry.account.to_string(),
             account_name: entry.account_name.clone(),
             account_kind: entry.account_kind,
+            role: entry.role.clone(),
             domains: entry.domains.iter().map(ToString::to_string).collect(),
             enabled: entry.enabled,
         };
@@ -284,6 +288,7 @@ impl Keys {
             account: CsAccountId::from(sealed.account),
             account_name: sealed.account_name,
             account_kind: sealed.account_kind,
+            role: sealed.role,
             domains: sealed.domains.into_iter().map(CsDomainId::from).collect(),
             enabled: sealed.enabled,
         })

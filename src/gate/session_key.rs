@@ -107,6 +107,7 @@ pub fn own_account(answer: &Node) -> Option<OwnAccount> {
             account: account.text_of("id")?.into(),
             account_name: account.text_of("name")?.to_owned(),
             account_kind: account.number_of("accounttype")?,
+            role: account.text_of("rolename").map(str::to_owned),
             domains: Vec::new(),
         },
         domain,

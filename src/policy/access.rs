@@ -63,6 +63,8 @@ pub struct Selection {
     pub params: Vec<ParamTest>,
     /// Kinds of account.
     pub kinds: Vec<AccountKind>,
+    /// Names of roles.
+    pub roles: Vec<String>,
     /// A domain with its subtree.
     pub domain: Option<String>,
     /// Domains with their subtrees that it is not for.
@@ -291,6 +293,7 @@ impl Selection {
     pub fn asks_caller(&self) -> bool {
         self.domain.is_some()
             || !self.kinds.is_empty()
+            || !self.roles.is_empty()
             || !self.except_domains.is_empty()
             || !self.accounts.is_empty()
             || !self.users.is_empty()
@@ -304,17 +307,17 @@ impl Selection {
         let Some(actor) = asked.actor else {
             return false;
         };
-        let is_user = |users: &[String]| {
-            // A session whose account has several users does not tell which of them calls.
-            let user = actor.user.as_ref();
-            users.is_empty() || user.map_or(unclear, |user| users.contains(user))
+        // A session whose account has several users does not tell which of them calls.
+        let is_one_of = |known: Option<&String>, named: &[String]| {
+            named.is_empty() || known.map_or(unclear, |one| named.contains(one))
         };
         let within = |domain: &String| actor.domains.contains(domain);
         (self.kinds.is_empty() || self.kinds.contains(&actor.kind))
             && self.domain.as_ref().is_none_or(within)
             && !self.except_domains.iter().any(within)
             && (self.accounts.is_empty() || self.accounts.contains(&actor.account))
-            && is_user(&self.users)
+            && is_one_of(actor.user.as_ref(), &self.users)
+            && is_one_of(actor.role.as_ref(), &self.roles)
     }
 
     fn fits_call(&self, asked: &Admission<'_>, unclear: bool) -> bool {

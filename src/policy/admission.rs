@@ -59,6 +59,8 @@ pub struct Actor {
     pub account_name: String,
     /// Its kind.
     pub kind: AccountKind,
+    /// The name of its role, where that is known.
+    pub role: Option<String>,
     /// Domain ids from the root down to his own.
     pub domains: Vec<String>,
 }

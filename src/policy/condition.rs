@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub const SOURCE_CHARACTERS_MAX: usize = 512;
 
 /// The names that a condition may use.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "command",
     "class",
     "params",
@@ -28,6 +28,7 @@ const NAMES: [&str; 12] = [
     "accountname",
     "user",
     "kind",
+    "role",
     "domains",
 ];
 /// The first of those that speak of the caller.
@@ -190,7 +191,7 @@ impl Seen {
 
 /// The facts besides the parameters.
 struct Facts {
-    texts: [(&'static str, String); 8],
+    texts: [(&'static str, String); 9],
     numbers: [(&'static str, i64); 2],
     domains: Vec<String>,
 }
@@ -207,6 +208,7 @@ fn sample() -> Facts {
             text("accountname"),
             text("user"),
             text("kind"),
+            text("role"),
         ],
         numbers: [("hour", 12), ("weekday", 1)],
         domains: vec!["sample".to_owned()],
@@ -274,6 +276,7 @@ fn facts(asked: &Admission<'_>) -> Facts {
             ("accountname", of(actor.map(|a| a.account_name.as_str()))),
             ("user", of(actor.and_then(|a| a.user.as_deref()))),
             ("kind", of(actor.map(|a| AccountKind::name(a.kind)))),
+            ("role", of(actor.and_then(|a| a.role.as_deref()))),
         ],
         numbers: [
             ("hour", i64::from(now.hour())),

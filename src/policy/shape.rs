@@ -48,6 +48,8 @@ pub(super) struct Access {
     pub param: Vec<Spanned<Param>>,
     #[serde(default)]
     pub kind: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub role: Vec<String>,
     pub domain: Option<String>,
     #[serde(default)]
     pub except_domain: Vec<String>,

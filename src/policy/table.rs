@@ -42,6 +42,7 @@ struct Caller {
     account: String,
     user: Option<String>,
     kind: Option<String>,
+    role: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
 }
@@ -122,6 +123,7 @@ fn actor(written: &Caller) -> Result<Actor, String> {
         kind: kind
             .ok_or_else(|| format!("`{word}` is no kind of account"))?
             .1,
+        role: Some(written.role.clone().unwrap_or_else(|| "User".to_owned())),
         domains: written.domains.clone(),
     })
 }

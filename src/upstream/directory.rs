@@ -29,6 +29,8 @@ pub struct AccountFact {
     pub state: String,
     /// 0 user, 1 root admin, 2 domain admin (`Account.Type`).
     pub kind: i64,
+    /// The name of its role.
+    pub role: Option<String>,
 }
 
 /// A project as CloudStack lists it.
@@ -259,6 +261,7 @@ fn account_of(node: &Node) -> Option<AccountFact> {
         domain: CsDomainId::from(node.text_of("domainid")?),
         state: node.text_of("state").unwrap_or("enabled").to_owned(),
         kind: node.number_of("accounttype").unwrap_or(0),
+        role: node.text_of("rolename").map(str::to_owned),
     })
 }
 

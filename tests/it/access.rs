@@ -44,6 +44,11 @@ fn a_denied_call_never_reaches_the_management_server() {
             "no-log",
             "command = [\"listEvents\"]\naddress = [\"127.0.0.0/8\"]",
         ),
+        rule("by-role", "command = [\"listNetworks\"]\nrole = [\"User\"]"),
+        rule(
+            "by-another-role",
+            "command = [\"listVolumes\"]\nrole = [\"Domain Admin\"]",
+        ),
         rule(
             "cel",
             "command = [\"listZones\"]\nwhen = \"has(params.id) && params.id == 'x'\"",
@@ -75,6 +80,8 @@ fn a_denied_call_never_reaches_the_management_server() {
     );
     assert_eq!(stage.machines("Running"), [id.as_str()]);
     assert_eq!(status(&pete, "listUsers", &[]), 200);
+    assert_eq!(status(&paula, "listNetworks", &[]), 531);
+    assert_eq!(status(&paula, "listVolumes", &[]), 200);
     assert_eq!(status(&paula, "listZones", &[]), 200);
     assert_eq!(status(&paula, "listZones", &[("id", "x")]), 531);
 

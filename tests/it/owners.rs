@@ -163,6 +163,7 @@ impl Firm {
             account: text(&user["accountid"]).into(),
             account_name: text(&user["account"]),
             account_kind: user["accounttype"].as_i64().unwrap(),
+            role: None,
             domains: path.unwrap(),
             enabled: true,
         };

@@ -15,6 +15,7 @@ fn key(enabled: bool) -> KeyEntry {
         account: "a".into(),
         account_name: "a".to_owned(),
         account_kind: 0,
+        role: None,
         domains: vec!["d".into()],
         enabled,
     }

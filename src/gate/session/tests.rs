@@ -30,6 +30,7 @@ fn vouch(sessions: &Sessions, call: &Call) {
             account: "a".into(),
             account_name: "a".to_owned(),
             account_kind: 0,
+            role: None,
             domains: vec!["d".into()],
         },
     };

@@ -121,6 +121,7 @@ impl Reading {
                 .filter_map(|one| param(one, faults))
                 .collect(),
             kinds: words(&shape.kind, &AccountKind::ALL, faults),
+            roles: shape.role.clone(),
             domain: shape.domain.clone(),
             except_domains: shape.except_domain.clone(),
             accounts: shape.account.clone(),

@@ -25,6 +25,7 @@ fn actor(domains: &[&str]) -> Actor {
         account: "account-1".to_owned(),
         account_name: "anna".to_owned(),
         kind: AccountKind::User,
+        role: Some("Read-Only User".to_owned()),
         domains: domains.iter().map(|id| (*id).to_owned()).collect(),
     }
 }
@@ -95,6 +96,8 @@ const PARTS: &[(&str, &str, bool)] = &[
     ),
     ("kind = [\"user\"]", DEPLOY, true),
     ("kind = [\"admin\"]", DEPLOY, false),
+    ("role = [\"User\", \"Read-Only User\"]", DEPLOY, true),
+    ("role = [\"User\"]", DEPLOY, false),
     ("domain = \"a\"", DEPLOY, true),
     ("domain = \"b\"", DEPLOY, false),
     ("kind = [\"user\"]\nexcept_domain = [\"a1\"]", DEPLOY, false),
@@ -221,6 +224,7 @@ const PARTS: &[(&str, &str, bool)] = &[
         true,
     ),
     ("when = \"'a' in domains && kind == 'user'\"", DEPLOY, true),
+    ("when = \"role.startsWith('Read-Only')\"", DEPLOY, true),
     ("when = \"domains.exists(d, d == 'b')\"", DEPLOY, false),
     ("when = \"hour == 10 && weekday == 1\"", DEPLOY, true),
     ("when = \"address == '10.1.2.3'\"", DEPLOY, true),
@@ -258,6 +262,7 @@ fn a_caller_who_was_not_verified_meets_only_rules_that_do_not_ask_who_he_is() {
         ("when = \"command == 'login'\"", true),
         ("domain = \"a\"", false),
         ("kind = [\"user\"]", false),
+        ("role = [\"User\"]", false),
         ("command = [\"login\"]\nexcept_domain = [\"b\"]", false),
         ("when = \"account != 'x'\"", false),
     ] {

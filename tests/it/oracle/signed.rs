@@ -30,6 +30,7 @@ fn verdict(secret: &str, query: &str) -> bool {
         account: "a".into(),
         account_name: "a".into(),
         account_kind: 0,
+        role: None,
         domains: Vec::new(),
         enabled: true,
     };
