@@ -83,7 +83,8 @@ impl Renewals {
         }
     }
 
-    /// Renews due payers until told to stop; a payer that comes in by `wake` at the next tick after his rest.
+    /// Renews due payers until told to stop; a payer that comes in by `wake` at the next tick after
+    /// his rest.
     pub async fn run(&self, mut wake: mpsc::Receiver<PayerId>, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(TICK);
         let mut before = (self.clock.wall(), self.clock.monotonic());
