@@ -77,15 +77,13 @@ const NOT_FOR_CLIENTS: [&str; 5] = [
 ];
 
 /// Names whose values never reach a table or a log.
-const SECRET: [&str; 8] = [
+const SECRET: [&str; 6] = [
     "signature",
     "apikey",
     "sessionkey",
-    "secretkey",
     "expires",
     "signatureversion",
     "userapikey",
-    "usersecretkey",
 ];
 
 /// What the names of further secrets contain.

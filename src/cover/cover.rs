@@ -218,6 +218,12 @@ pub fn renewal_interval(
     Ok(Some(wanted.min(relaxed).max(1)))
 }
 
+/// The least that [`renewal_interval`] asks for, whatever runs and whatever is held.
+#[must_use]
+pub fn soonest_renewal(profile: &PrepaidProfile) -> i64 {
+    RENEWAL_LAST_HOUR.min(profile.renewal_relaxed()).max(1)
+}
+
 /// The instants at which a payer is renewed to catch up: steps of at most 3 P, oldest first, the
 /// last one `now`; none where nothing is behind.
 #[must_use]

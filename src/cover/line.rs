@@ -11,7 +11,6 @@ use crate::ledger::records::{Accrual, PayerState};
 use crate::ledger::{Command, LedgerRefusal};
 use crate::meter::resource::Interval;
 use crate::policy::customer::RuleSet;
-use crate::policy::prepaid::RENEWAL_LAST_HOUR;
 use crate::rate::RateError;
 use crate::store::{Notice, Store, StoreError, Work};
 use crate::terms::ids::PayerId;
@@ -88,30 +87,40 @@ impl Renewals {
     pub async fn run(&self, mut wake: mpsc::Receiver<PayerId>, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(TICK);
         let mut before = (self.clock.wall(), self.clock.monotonic());
-        // A payer whose calls end all the time is renewed once for all of them, and then rests.
         let mut woken = BTreeSet::new();
         let mut rests = BTreeMap::new();
         loop {
             tokio::select! {
                 Some(payer) = wake.recv() => drop(woken.insert(payer)),
                 _ = tick.tick() => {
-                    let began = self.clock.monotonic();
-                    rests.retain(|_, until| *until > began);
-                    let due = woken.iter().filter(|payer| !rests.contains_key(*payer));
-                    let due: Vec<PayerId> = due.cloned().collect();
-                    woken.retain(|payer| rests.contains_key(payer));
-                    for payer in due {
-                        let began = self.clock.monotonic();
-                        self.renew_or_park(&payer, true).await;
-                        let ended = self.clock.monotonic();
-                        let rest = (ended.duration_since(began) * REST).min(REST_MAX);
-                        rests.insert(payer, ended + rest);
-                    }
+                    self.renew_woken(&mut woken, &mut rests).await;
                     self.watch_for_a_jump(&mut before);
                     self.renew_due().await;
                 }
                 _ = stop.changed() => return,
             }
+        }
+    }
+
+    /// A payer whose calls end all the time is renewed once for all of them, and then rests; one
+    /// that rests stays woken.
+    async fn renew_woken(
+        &self,
+        woken: &mut BTreeSet<PayerId>,
+        rests: &mut BTreeMap<PayerId, std::time::Instant>,
+    ) {
+        let now = self.clock.monotonic();
+        rests.retain(|_, until| *until > now);
+        let all = std::mem::take(woken).into_iter();
+        let (resting, due): (BTreeSet<_>, BTreeSet<_>) =
+            all.partition(|payer| rests.contains_key(payer));
+        *woken = resting;
+        for payer in due {
+            let began = self.clock.monotonic();
+            self.renew_or_park(&payer, true).await;
+            let ended = self.clock.monotonic();
+            let rest = (ended.duration_since(began) * REST).min(REST_MAX);
+            rests.insert(payer, ended + rest);
         }
     }
 
@@ -332,8 +341,7 @@ impl Renewals {
         };
         let now = self.clock.billing();
         // Nobody is due sooner: what he has need not be read to know that.
-        let soonest = RENEWAL_LAST_HOUR.min(profile.renewal_relaxed()).max(1);
-        if now.since(state.accrued_through) < soonest {
+        if now.since(state.accrued_through) < cover::soonest_renewal(profile) {
             return false;
         }
         let Ok(open) = self.store.open_intervals(Some(payer)).await else {

@@ -235,7 +235,7 @@ impl Keys {
             account: CsAccountId::from(account_id),
             account_name: text("account")?,
             account_kind: user.number_of("accounttype").unwrap_or(0),
-            role: account.and_then(|account| account.role.clone()),
+            role: account.and_then(|account| account.role),
             domains,
             enabled,
         }))

@@ -131,17 +131,8 @@ impl Meter {
     ) -> Result<(), MeterFault> {
         let filled = self.fill(calls).await?;
         let mut running = self.running.lock().await;
-        let running = &mut *running;
-        for call in calls {
-            observe(call, &running.inventory).apply_to(&mut running.inventory);
-        }
-        if let Some(call) = calls.first() {
-            for list in &filled {
-                let observed = list.observe(call.owner.clone(), &running.inventory);
-                observed.apply_to(&mut running.inventory);
-            }
-        }
-        self.keep(running, settlement).await
+        let _ = observe_all(calls, &filled, &mut running.inventory);
+        self.keep(&mut running, settlement).await
     }
 
     /// Applies changes that a sweep found.
@@ -337,28 +328,14 @@ impl Meter {
 
     /// Asks CloudStack for what the answers leave out.
     async fn fill(&self, calls: &[ObservedCall<'_>]) -> Result<Vec<Filled>, MeterFault> {
-        let Some(owner) = calls.first().map(|call| call.owner.clone()) else {
-            return Ok(Vec::new());
-        };
         let mut filled: Vec<Filled> = Vec::new();
         let mut asked = BTreeSet::new();
         for _ in 0..ROUNDS_MAX {
             let questions = {
                 // What comes of it is tried, and taken back: it counts once all answers are there.
                 let mut running = self.running.lock().await;
-                let trial = &mut running.inventory;
-                let mut questions = Vec::new();
-                for call in calls {
-                    let observed = observe(call, trial);
-                    questions.extend(observed.questions.clone());
-                    observed.apply_to(trial);
-                }
-                for list in &filled {
-                    let observed = list.observe(owner.clone(), trial);
-                    questions.extend(observed.questions.clone());
-                    observed.apply_to(trial);
-                }
-                trial.roll_back();
+                let questions = observe_all(calls, &filled, &mut running.inventory);
+                running.inventory.roll_back();
                 questions
             };
             let fresh: Vec<FactQuestion> = questions
@@ -404,6 +381,28 @@ impl Meter {
             node: answer.node,
         })
     }
+}
+
+/// Applies what calls show, then what was asked to fill their gaps; gives what is open still.
+fn observe_all(
+    calls: &[ObservedCall<'_>],
+    filled: &[Filled],
+    inventory: &mut Inventory,
+) -> Vec<FactQuestion> {
+    let mut questions = Vec::new();
+    let mut apply = |mut observed: Observed, inventory: &mut Inventory| {
+        questions.append(&mut observed.questions);
+        observed.apply_to(inventory);
+    };
+    for call in calls {
+        apply(observe(call, inventory), inventory);
+    }
+    if let Some(call) = calls.first() {
+        for list in filled {
+            apply(list.observe(call.owner.clone(), inventory), inventory);
+        }
+    }
+    questions
 }
 
 impl Filled {

@@ -205,20 +205,20 @@ impl Store {
         period: Period,
     ) -> Read<Vec<StoredInterval>> {
         // Two statements: one that leaves the payer open finds no index for him.
-        let query = match payer {
-            Some(payer) => sqlx::query(
+        let query = sqlx::query(match payer {
+            Some(_) => {
                 "SELECT * FROM interval WHERE payer = ?3 AND start_at < ?2 \
-                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id",
-            )
-            .bind(period.start.micros())
-            .bind(period.end.micros())
-            .bind(payer.to_string()),
-            None => sqlx::query(
+                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id"
+            }
+            None => {
                 "SELECT * FROM interval WHERE start_at < ?2 \
-                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id",
-            )
-            .bind(period.start.micros())
-            .bind(period.end.micros()),
+                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id"
+            }
+        });
+        let query = query.bind(period.start.micros()).bind(period.end.micros());
+        let query = match payer {
+            Some(payer) => query.bind(payer.to_string()),
+            None => query,
         };
         self.all(query, from_row::interval).await
     }
