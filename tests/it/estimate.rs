@@ -1,17 +1,12 @@
 //! A dry run says what the call then does, and does nothing.
 
-use crate::stage::{Caller, Heard, Stage, until};
+use crate::stage::{Caller, Heard, Stage, pairs, until};
 use serde_json::Value;
 
 const DRY: &str = "X-Faregate-Estimate: 1\r\n";
 const LIMITS: &str = "[[things]]\nid = \"two\"\ncomponent = \"vm\"\nmost = 2\nreason = \"small\"\n\
                       [[things]]\nid = \"memory\"\ncomponent = \"ram_gib\"\nbasis = \"running\"\n\
                       most = 64\nreason = \"small\"\n";
-
-fn pairs(params: &[(String, String)]) -> Vec<(&str, &str)> {
-    let pairs = params.iter();
-    pairs.map(|(a, b)| (a.as_str(), b.as_str())).collect()
-}
 
 fn dry(caller: &Caller, command: &str, params: &[(&str, &str)]) -> Heard {
     caller.call_with(DRY, "json", command, params).unwrap()

@@ -5,8 +5,13 @@
     reason = "a test has a clock and settings of its own"
 )]
 
-use crate::served::{MODERN, Recorder, Served, certificate, configured, shake, tls_lines};
-use crate::stage::until;
+use crate::http2::gate;
+use crate::http2::wire::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, RESET, SETTINGS,
+    WINDOW_UPDATE, field, frame, pseudo,
+};
+use crate::served::{MODERN, Recorder, Served, shake};
+use crate::stage::{exchange_over, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -24,45 +29,9 @@ const SLOW: usize = 200;
 const FLOODERS: usize = 4;
 const SUSTAINED: Duration = Duration::from_secs(2);
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// A literal field that is not indexed (RFC 7541 §6.2.2).
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let mut bytes = vec![0];
-    for text in [name, value] {
-        assert!(text.len() < 127);
-        bytes.push(u8::try_from(text.len()).unwrap());
-        bytes.extend(text.bytes());
-    }
-    bytes
-}
-
 fn head(method: &str, query: &str) -> Vec<u8> {
     let target = format!("/client/api?{query}");
-    [
-        field(":method", method),
-        field(":scheme", "https"),
-        field(":authority", "cloud.example"),
-        field(":path", &target),
-    ]
-    .concat()
+    [pseudo(method), field(b":path", target.as_bytes())].concat()
 }
 
 /// What one round of a flood sends; stream ids go up by two.
@@ -93,7 +62,7 @@ fn continuations(stream: u32) -> Vec<u8> {
     if stream == 1 {
         frame(HEADERS, END_STREAM, 1, &head("GET", QUERY))
     } else {
-        frame(CONTINUATION, 0, 1, &field("x-more", "and more and more"))
+        frame(CONTINUATION, 0, 1, &field(b"x-more", b"and more and more"))
     }
 }
 
@@ -116,7 +85,7 @@ fn pings(_: u32) -> Vec<u8> {
 fn long_fields(stream: u32) -> Vec<u8> {
     let mut block = head("GET", QUERY);
     for _ in 0..150 {
-        block.extend(field("x-long", &"y".repeat(120)));
+        block.extend(field(b"x-long", &[b'y'; 120]));
     }
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &block[..16_000])
 }
@@ -180,16 +149,9 @@ fn call_from_elsewhere(gate: &str) -> Option<u16> {
     let from: std::net::SocketAddr = "127.0.0.2:0".parse().unwrap();
     socket.bind(&from.into()).unwrap();
     socket.connect(&to.into()).ok()?;
-    let mut stream = TcpStream::from(socket);
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
     let get =
         format!("GET /client/api?{QUERY} HTTP/1.1\r\nHost: cloud\r\nConnection: close\r\n\r\n");
-    stream.write_all(get.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    answer.split(' ').nth(1)?.parse().ok()
+    exchange_over(socket.into(), &get).map(|heard| heard.status)
 }
 
 /// Another client, who calls all the while; gives how many calls, and what was not answered well.
@@ -205,13 +167,6 @@ fn bystander(gate: &Served, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<(
         }
         (calls, lost)
     })
-}
-
-fn gate(name: &str, recorder: &Recorder) -> Served {
-    let upstream = format!("url = \"{}\"", recorder.url());
-    let folder = configured(name, &tls_lines(&["cloud"]), &upstream);
-    certificate(&folder, "cloud", &["cloud.example"], 2200);
-    Served::over(&folder, &[])
 }
 
 fn trusted(folder: &Path) -> std::path::PathBuf {

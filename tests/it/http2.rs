@@ -14,9 +14,10 @@ mod semantics;
 mod starting;
 mod streams;
 mod talk;
-mod wire;
+pub mod wire;
 
-use crate::served::{Recorder, Served, certificate, configured, tls_lines};
+use crate::served::{Recorder, Served};
+use crate::tls::over_tls;
 use case::{Case, Want};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -78,11 +79,8 @@ fn deviations() -> Vec<Deviation> {
     lines.map(read).collect()
 }
 
-fn gate(name: &str, recorder: &Recorder) -> Served {
-    let upstream = format!("url = \"{}\"", recorder.url());
-    let folder = configured(name, &tls_lines(&["cloud"]), &upstream);
-    certificate(&folder, "cloud", &["cloud.example"], 2200);
-    Served::over(&folder, &[])
+pub fn gate(name: &str, recorder: &Recorder) -> Served {
+    over_tls(name, &[("cloud", &["cloud.example"])], recorder)
 }
 
 /// Plays the whole table, some cases at a time; each case's number and what was wrong with it.

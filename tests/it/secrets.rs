@@ -5,7 +5,7 @@ mod search;
 
 use crate::browser::Browser;
 use crate::campaign::{Draw, rounds};
-use crate::stage::{Caller, Heard, Stage, address_of, exchange, until};
+use crate::stage::{Caller, Heard, Stage, address_of, exchange, pairs, until};
 use faregate::config::vault::Vault;
 use faregate::store::{CachedKey, Store};
 use search::Search;
@@ -244,13 +244,6 @@ impl Traffic {
         };
         paths.map(ask).to_vec()
     }
-}
-
-fn pairs(params: &[(String, String)]) -> Vec<(&str, &str)> {
-    params
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {

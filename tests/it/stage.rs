@@ -286,6 +286,16 @@ impl Caller {
         command: &str,
         params: &[(&str, &str)],
     ) -> Option<Heard> {
+        let query = self.signed(format, command, params);
+        let address = address_of(&self.endpoint);
+        let request = format!(
+            "GET /client/api?{query} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n"
+        );
+        exchange(&address, &request)
+    }
+
+    /// The query of a signed call.
+    pub fn signed(&self, format: &str, command: &str, params: &[(&str, &str)]) -> String {
         let mut map = ParamMap::default();
         let own = [
             ("command", command),
@@ -297,21 +307,12 @@ impl Caller {
         }
         let signed = signature::sign(&map, self.secret.as_bytes());
         map.insert("signature", &signed);
-        let address = address_of(&self.endpoint);
-        let request = format!(
-            "GET /client/api?{} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n",
-            map.to_wire()
-        );
-        exchange(&address, &request)
+        map.to_wire().to_string()
     }
 
     /// A deploy of a small VM.
     pub fn deploy(&self, params: &[(String, String)]) -> Option<Heard> {
-        let pairs: Vec<(&str, &str)> = params
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        self.call("deployVirtualMachine", &pairs)
+        self.call("deployVirtualMachine", &pairs(params))
     }
 
     /// Waits for a job's end; gives its status.
@@ -338,6 +339,12 @@ impl Caller {
     }
 }
 
+/// Parameters as a call takes them.
+pub fn pairs(params: &[(String, String)]) -> Vec<(&str, &str)> {
+    let pairs = params.iter();
+    pairs.map(|(a, b)| (a.as_str(), b.as_str())).collect()
+}
+
 /// Tries until it holds, for at most a minute.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -361,7 +368,11 @@ pub fn address_of(url: &str) -> String {
 
 /// Sends a request as it is; none where the connection broke without an answer.
 pub fn exchange(address: &str, request: &str) -> Option<Heard> {
-    let mut stream = TcpStream::connect(address).ok()?;
+    exchange_over(TcpStream::connect(address).ok()?, request)
+}
+
+/// The same over a connection that is open, and ends with it.
+pub fn exchange_over(mut stream: TcpStream, request: &str) -> Option<Heard> {
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
         .ok()?;

@@ -4,9 +4,7 @@ use crate::served::{
     MODERN, MODERN_ONE, OLD, Recorder, Served, Speaks, answer_all, certificate, configured, shake,
     tls_lines,
 };
-use crate::stage::{Stage, until};
-use faregate::cloudstack::query::ParamMap;
-use faregate::cloudstack::signature;
+use crate::stage::{Stage, pairs, until};
 use http::Request;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,7 +13,8 @@ use tokio_rustls::rustls::{self, NamedGroup};
 
 const QUERY: &str = "command=listZones&response=json";
 
-fn over_tls(name: &str, stems: &[(&str, &[&str])], recorder: &Recorder) -> Served {
+/// A gate with these certificates, in front of a recorder.
+pub fn over_tls(name: &str, stems: &[(&str, &[&str])], recorder: &Recorder) -> Served {
     let listed: Vec<&str> = stems.iter().map(|stem| stem.0).collect();
     let upstream = format!("url = \"{}\"", recorder.url());
     let folder = configured(name, &tls_lines(&listed), &upstream);
@@ -144,20 +143,9 @@ async fn a_deploy_over_http_2_is_held_for_and_runs() {
     gate.removes = false;
     let mut client = two(gate.tls.as_ref().unwrap(), &stage.folder.join("cloud.crt")).await;
     let caller = stage.customer(0);
-    let mut map = ParamMap::default();
-    for (name, value) in stage.small_vm(0) {
-        map.insert(&name, &value);
-    }
-    for (name, value) in [
-        ("command", "deployVirtualMachine"),
-        ("response", "json"),
-        ("apiKey", caller.key.as_str()),
-    ] {
-        map.insert(name, value);
-    }
-    let signed = signature::sign(&map, caller.secret.as_bytes());
-    map.insert("signature", &signed);
-    let uri = format!("https://cloud.example/client/api?{}", map.to_wire());
+    let vm = stage.small_vm(0);
+    let deploy = caller.signed("json", "deployVirtualMachine", &pairs(&vm));
+    let uri = format!("https://cloud.example/client/api?{deploy}");
     let ask = || Request::get(&uri).body(()).unwrap();
     for expected in [200, 200, 535] {
         let (status, body) = ask_two(&mut client, ask()).await.unwrap();

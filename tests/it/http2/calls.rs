@@ -2,11 +2,9 @@
 //! connection when the gate stops.
 
 use crate::served::{MODERN, Recorder, Served, certificate, shake, tls_lines};
-use crate::stage::{Caller, Stage, until};
+use crate::stage::{Stage, pairs, until};
 use crate::tls::{ask_two, two};
 use bytes::Bytes;
-use faregate::cloudstack::query::ParamMap;
-use faregate::cloudstack::signature;
 use h2::client::SendRequest;
 use http::Request;
 use std::time::Duration;
@@ -35,27 +33,15 @@ fn request(method: &str, query: &str) -> Request<()> {
     Request::builder().method(method).uri(uri).body(()).unwrap()
 }
 
-fn signed(caller: &Caller, command: &str, params: &[(String, String)]) -> String {
-    let mut map = ParamMap::default();
-    for (name, value) in params {
-        map.insert(name, value);
-    }
-    map.insert("command", command);
-    map.insert("response", "json");
-    map.insert("apiKey", &caller.key);
-    let signature = signature::sign(&map, caller.secret.as_bytes());
-    map.insert("signature", &signature);
-    map.to_wire().to_string()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn raising_reading_and_refused_calls_share_one_connection() {
     let mut stage = Stage::start("http2-shared", &[]);
     let gate = gate_of(&mut stage);
     let client = client(&gate).await;
     let caller = stage.customer(0);
-    let deploy = signed(&caller, "deployVirtualMachine", &stage.small_vm(0));
-    let list = signed(&caller, "listVirtualMachines", &[]);
+    let vm = stage.small_vm(0);
+    let deploy = caller.signed("json", "deployVirtualMachine", &pairs(&vm));
+    let list = caller.signed("json", "listVirtualMachines", &[]);
     let wrong = list.replace("signature=", "signature=AAAA");
     let calls = [
         (request("GET", &deploy), 200),
@@ -90,11 +76,9 @@ async fn a_deploy_on_an_open_stream_is_answered_at_a_stop() {
     let mut stage = Stage::start("http2-stop", &[]);
     let mut gate = gate_of(&mut stage);
     let mut client = client(&gate).await;
-    let deploy = signed(
-        &stage.customer(0),
-        "deployVirtualMachine",
-        &stage.small_vm(0),
-    );
+    let vm = stage.small_vm(0);
+    let caller = stage.customer(0);
+    let deploy = caller.signed("json", "deployVirtualMachine", &pairs(&vm));
     stage.fault("slow", 1_500);
     let mut first = client.clone();
     let asked = tokio::spawn(async move { ask_two(&mut first, request("GET", &deploy)).await });
