@@ -1,14 +1,15 @@
 //! Edge: reads the whole ledger and says what in it cannot be. It never holds the writer up: it
 //! reads one snapshot, on a connection of its own.
 
+use super::database::{Query, Row, Snapshot, query};
 use super::error::StoreError;
+use super::sql::{CHAINED, TAIL};
 use super::{Store, from_row, group};
 use crate::ledger::chart;
 use crate::ledger::verify::{BookFault, Sums, chain};
-use futures_util::TryStreamExt as _;
-use sqlx::sqlite::SqliteConnection;
 
-const FILE: &str = "ledger.db";
+/// Transfers that are read at once.
+const PAGE: i64 = 10_000;
 
 /// What was found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -27,18 +28,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the ledger cannot be read; what is wrong in it is in the answer.
     pub async fn verify(&self) -> Result<Verified, StoreError> {
-        let fault = |error: sqlx::Error| StoreError::of(FILE, &error);
-        let mut snapshot = self.readers().begin().await.map_err(fault)?;
-        let (sums, mut found) = transfers(&mut snapshot).await?;
-        let payers = rows(&mut snapshot, "SELECT * FROM payer", from_row::payer).await?;
+        let file = self.file();
+        let snapshot = self.readers().snapshot().await;
+        let snapshot = snapshot.map_err(|error| StoreError::of(file, &error))?;
+        let mut reading = Reading { snapshot, file };
+        let (sums, mut found) = reading.transfers().await?;
+        let payers = reading
+            .rows(query("SELECT * FROM payer"), from_row::payer)
+            .await?;
         let payers = payers
             .into_iter()
             .map(|state| (state.payer.clone(), state))
             .collect();
         let open = "SELECT * FROM hold WHERE status = 'open'";
-        let holds = rows(&mut snapshot, open, from_row::hold).await?;
+        let holds = reading.rows(query(open), from_row::hold).await?;
         let open = "SELECT * FROM item WHERE open <> 0";
-        let items = rows(&mut snapshot, open, from_row::item).await?;
+        let items = reading.rows(query(open), from_row::item).await?;
         found.faults.extend(sums.faults(&payers, &holds, &items));
         found.balances = trial(&sums);
         Ok(found)
@@ -66,35 +71,67 @@ fn trial(sums: &Sums) -> Vec<(String, String, String, i128)> {
     sums.balances().map(row).collect()
 }
 
-/// Every transfer once, in order: sums and chain.
-async fn transfers(connection: &mut SqliteConnection) -> Result<(Sums, Verified), StoreError> {
-    let fault = |error: sqlx::Error| StoreError::of(FILE, &error);
-    let mut sums = Sums::default();
-    let mut found = Verified::default();
-    let mut hash = [0; 32];
-    let mut stream = sqlx::query("SELECT * FROM transfer ORDER BY seq").fetch(connection);
-    while let Some(row) = stream.try_next().await.map_err(fault)? {
-        let transfer = from_row::transfer(&row)?;
-        let written = group::digest(&from_row::Fields(&row).text("hash")?)?;
-        hash = chain(hash, &transfer);
-        if hash != written {
-            found.faults.push(BookFault::Chain(transfer.id.to_string()));
-            hash = written;
-        }
-        sums.take(&transfer);
-        found.transfers += 1;
-    }
-    Ok((sums, found))
+/// One state of the books while it is read.
+struct Reading {
+    snapshot: Snapshot,
+    file: &'static str,
 }
 
-async fn rows<T>(
-    connection: &mut SqliteConnection,
-    statement: &'static str,
-    read: fn(&sqlx::sqlite::SqliteRow) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let rows = sqlx::query(statement)
-        .fetch_all(connection)
-        .await
-        .map_err(|error| StoreError::of(FILE, &error))?;
-    rows.iter().map(read).collect()
+impl Reading {
+    /// Every transfer once: those on the chain in its order, then the tail that is on none yet.
+    async fn transfers(&mut self) -> Result<(Sums, Verified), StoreError> {
+        let mut sums = Sums::default();
+        let mut found = Verified::default();
+        let mut hash = [0; 32];
+        let mut after = 0;
+        loop {
+            let page = Query::of(CHAINED).bind(after).bind(PAGE);
+            let page = self.rows(page, chained).await?;
+            let Some(last) = page.last() else { break };
+            after = last.place;
+            for row in page {
+                hash = chain(hash, &row.transfer);
+                if hash != row.hash {
+                    let id = row.transfer.id.to_string();
+                    found.faults.push(BookFault::Chain(id));
+                    hash = row.hash;
+                }
+                sums.take(&row.transfer);
+                found.transfers += 1;
+            }
+        }
+        if let Snapshot::Postgres(_) = self.snapshot {
+            for transfer in self.rows(Query::of(TAIL), from_row::transfer).await? {
+                sums.take(&transfer);
+                found.transfers += 1;
+            }
+        }
+        Ok((sums, found))
+    }
+
+    async fn rows<T>(
+        &mut self,
+        query: Query,
+        read: fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = self.snapshot.fetch(query).await;
+        let rows = rows.map_err(|error| StoreError::of(self.file, &error))?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// A transfer with its place on the chain and the hash that was written there.
+struct Chained {
+    place: i64,
+    hash: [u8; 32],
+    transfer: crate::ledger::records::Transfer,
+}
+
+fn chained(row: &Row) -> Result<Chained, StoreError> {
+    let fields = from_row::Fields(row);
+    Ok(Chained {
+        place: fields.number("place")?,
+        hash: group::digest(&fields.text("hash")?)?,
+        transfer: from_row::transfer(row)?,
+    })
 }

@@ -1,6 +1,7 @@
 //! Edge: what can go wrong with a store, in words that say what to do.
 
 use crate::ledger::LedgerRefusal;
+use sqlx::postgres::PgDatabaseError;
 
 /// Why a work was not done. Whatever it says, nothing of the work was written, but for
 /// [`StoreError::Lost`], after which the same work may be sent again: it is applied once.
@@ -18,6 +19,22 @@ pub enum StoreError {
     /// The outcome is not known, or the store cannot be reached.
     #[error("the store did not answer: {0}")]
     Lost(String),
+    /// Another node ended this node's epoch: it was cut off for too long.
+    #[error(
+        "node `{0}` was cut off and another one went on in its place: nothing more is written \
+         from here; start it again"
+    )]
+    Fenced(String),
+    /// The database's settings would lose what was acknowledged.
+    #[error("PostgreSQL's setting `{name}` is `{found}`: money needs `{wanted}`; change it")]
+    Unsafe {
+        /// Which setting.
+        name: &'static str,
+        /// What it is.
+        found: String,
+        /// What it has to be.
+        wanted: &'static str,
+    },
     /// The file is not what it should be.
     #[error("the store's file is damaged: {0}; restore it from a backup")]
     Corrupt(String),
@@ -30,6 +47,11 @@ impl StoreError {
             sqlx::Error::Database(inner) => inner.code().map(|code| code.into_owned()),
             _ => None,
         };
+        if let sqlx::Error::Database(inner) = error
+            && inner.try_downcast_ref::<PgDatabaseError>().is_some()
+        {
+            return Self::of_state(file, code.as_deref().unwrap_or_default(), error);
+        }
         let primary = code
             .and_then(|code| code.parse::<i64>().ok())
             .map(|code| code & 0xff);
@@ -37,6 +59,17 @@ impl StoreError {
             Some(5 | 6) => Self::Busy,
             Some(13) => Self::Full(file.to_owned()),
             Some(11 | 26) => Self::Corrupt(format!("{file}: {error}")),
+            _ => Self::Lost(format!("{file}: {error}")),
+        }
+    }
+
+    /// The fault behind PostgreSQL's SQLSTATE (its manual's appendix A).
+    fn of_state(file: &str, state: &str, error: &sqlx::Error) -> Self {
+        match state {
+            "53100" => Self::Full(file.to_owned()),
+            // Too many connections; a lock or a statement that was not got through in time.
+            "53300" | "55P03" | "57014" => Self::Busy,
+            "XX001" | "XX002" => Self::Corrupt(format!("{file}: {error}")),
             _ => Self::Lost(format!("{file}: {error}")),
         }
     }

@@ -2,27 +2,35 @@
 //!
 //! One writing connection; several rows go into one transaction. Losing this file loses no money.
 
+use super::database::{Pool, Query, Row, query};
 use super::error::StoreError;
 use super::from_row::Fields;
-use super::open;
+use super::sql::{Sql, cell, put, replace};
 use crate::terms::ids::{CallId, PayerId};
 use crate::terms::money::{Currency, Micros};
 use crate::terms::time::{Period, Timestamp};
 use serde_json::{Value, json};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteArguments, SqlitePool, SqlitePoolOptions, SqliteRow};
-use std::path::Path;
+use std::collections::BTreeMap;
 
-const FILE: &str = "facts.db";
+const FILE: &str = "the facts' store";
 
-type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
 type Read<T> = Result<T, StoreError>;
+
+/// The last place is the first reading's time for a new record, and the newest for a known one.
+const PUT_USAGE: Sql = put!("usage_record" (
+    0 key text, 1 usage_type number, 2 resource text, 3 window_start number,
+    4 window_end number, 5 raw text, 6 first_read number, 6 last_read number
+) replace!("key": raw last_read));
+const PUT_AUDIT: Sql = put!("audit" (
+    0 at number, 1 call text, 2 command text, 3 payer text, 4 verdict text, 5 reason text,
+    6 per_hour number, 7 currency text
+) "");
 
 /// The facts. A clone is another way to the same ones.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: Pool,
+    readers: Pool,
 }
 
 /// A usage record as CloudStack gave it.
@@ -82,72 +90,51 @@ pub struct Snapshot {
 }
 
 impl Facts {
-    /// Opens `facts.db` in the folder.
-    pub(super) async fn open(folder: &Path) -> Read<Self> {
-        let options = open::options(&folder.join(FILE), false);
-        drop(open::migrated(&options, FILE, &open::FACTS_STEPS).await?);
-        let writer = SqlitePoolOptions::new().max_connections(1);
-        let writer = writer.connect_with(options.clone()).await;
-        Ok(Self {
-            writer: writer.map_err(|error| StoreError::of(FILE, &error))?,
-            readers: open::readers(&options, FILE).await?,
-        })
+    /// Facts behind these connections: one writes at a time, the others read beside it.
+    pub(super) const fn new(writer: Pool, readers: Pool) -> Self {
+        Self { writer, readers }
     }
 
     async fn write(&self, query: Query) -> Read<u64> {
-        let done = query.execute(&self.writer).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|error| StoreError::of(FILE, &error))
+        let done = self.writer.execute(query).await;
+        done.map_err(|error| StoreError::of(FILE, &error))
     }
 
-    async fn bulk(&self, statement: &'static str, rows: Vec<Value>) -> Read<()> {
+    async fn bulk(&self, statement: Sql, rows: Vec<Value>) -> Read<()> {
         if rows.is_empty() {
             return Ok(());
         }
         let text = Value::Array(rows).to_string();
-        self.write(sqlx::query(statement).bind(text))
-            .await
-            .map(drop)
+        let query = Query::of(statement).bind(text);
+        self.write(query).await.map(drop)
     }
 
-    async fn all<T>(&self, query: Query, read: fn(&SqliteRow) -> Read<T>) -> Read<Vec<T>> {
-        let rows = query
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| StoreError::of(FILE, &error))?;
+    async fn all<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Vec<T>> {
+        let rows = self.readers.fetch(query).await;
+        let rows = rows.map_err(|error| StoreError::of(FILE, &error))?;
         rows.iter().map(read).collect()
     }
 
-    /// Keeps usage records, and the cursor up to which they were pulled, together. A record that
-    /// is there already keeps the time of its first reading and takes the new text.
+    /// Keeps usage records, then the cursor up to which they were pulled: a cursor that is lost in
+    /// between has them read again. A record that is there already keeps the time of its first
+    /// reading and takes the new text.
     pub async fn keep_usage(&self, rows: &[UsageRow], cursor: Option<(&str, &str)>) -> Read<()> {
-        let fault = |error: sqlx::Error| StoreError::of(FILE, &error);
-        let array: Vec<Value> = rows.iter().map(usage_array).collect();
-        let mut transaction = self.writer.begin().await.map_err(fault)?;
-        sqlx::query(
-            "INSERT INTO usage_record SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
-             value ->> 4, value ->> 5, value ->> 6, value ->> 6 FROM json_each(?1) WHERE true \
-             ON CONFLICT (key) DO UPDATE SET raw = excluded.raw, last_read = excluded.last_read",
-        )
-        .bind(Value::Array(array).to_string())
-        .execute(&mut *transaction)
-        .await
-        .map_err(fault)?;
-        if let Some((key, value)) = cursor {
-            sqlx::query("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")
-                .bind(key.to_owned())
-                .bind(value.to_owned())
-                .execute(&mut *transaction)
-                .await
-                .map_err(fault)?;
+        // A page may hold one record twice; PostgreSQL wants each row once.
+        let array: BTreeMap<&str, Value> = rows
+            .iter()
+            .map(|row| (row.key.as_str(), usage_array(row)))
+            .collect();
+        self.bulk(PUT_USAGE, array.into_values().collect()).await?;
+        match cursor {
+            Some((key, value)) => self.put_meta(key, value).await,
+            None => Ok(()),
         }
-        transaction.commit().await.map_err(fault)
     }
 
     /// Usage records whose window starts in the period, by key.
     pub async fn usage(&self, period: Period) -> Read<Vec<UsageRow>> {
-        let query = sqlx::query(
-            "SELECT * FROM usage_record WHERE window_start >= ?1 AND window_start < ?2 \
+        let query = query(
+            "SELECT * FROM usage_record WHERE window_start >= $1 AND window_start < $2 \
              ORDER BY key",
         );
         let query = query.bind(period.start.micros()).bind(period.end.micros());
@@ -156,14 +143,17 @@ impl Facts {
 
     /// A cursor, or another value kept by name.
     pub async fn meta(&self, key: &str) -> Read<Option<String>> {
-        let query = sqlx::query("SELECT value FROM meta WHERE key = ?1").bind(key.to_owned());
+        let query = query("SELECT value FROM meta WHERE key = $1").bind(key.to_owned());
         let rows = self.all(query, |row| Fields(row).text("value")).await?;
         Ok(rows.into_iter().next())
     }
 
     /// Keeps a value by name.
     pub async fn put_meta(&self, key: &str, value: &str) -> Read<()> {
-        let query = sqlx::query("INSERT OR REPLACE INTO meta VALUES (?1, ?2)");
+        let query = query(
+            "INSERT INTO meta (key, value) VALUES ($1, $2) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        );
         let query = query.bind(key.to_owned()).bind(value.to_owned());
         self.write(query).await.map(drop)
     }
@@ -182,25 +172,21 @@ impl Facts {
                 row.price.map(|(_, currency)| currency.to_string()),
             ])
         });
-        let statement = "INSERT INTO audit (at, call, command, payer, verdict, reason, \
-             per_hour, currency) \
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-             value ->> 5, value ->> 6, value ->> 7 FROM json_each(?1)";
-        self.bulk(statement, array.collect()).await
+        self.bulk(PUT_AUDIT, array.collect()).await
     }
 
     /// The newest judged requests.
     pub async fn audited(&self, rows: u32) -> Read<Vec<AuditRow>> {
-        let query = sqlx::query("SELECT * FROM audit ORDER BY seq DESC LIMIT ?1");
+        let query = query("SELECT * FROM audit ORDER BY seq DESC LIMIT $1");
         self.all(query.bind(i64::from(rows)), audit_row).await
     }
 
     /// Calls that were only observed, from an instant up to another (wall time), oldest first,
     /// with everything else that was noted of them.
     pub async fn observed(&self, during: Period) -> Read<Vec<AuditRow>> {
-        let query = sqlx::query(
-            "SELECT * FROM audit WHERE at >= ?1 AND at < ?2 AND call IN \
-             (SELECT call FROM audit WHERE verdict = 'observe' AND at >= ?1 AND at < ?2) \
+        let query = query(
+            "SELECT * FROM audit WHERE at >= $1 AND at < $2 AND call IN \
+             (SELECT call FROM audit WHERE verdict = 'observe' AND at >= $1 AND at < $2) \
              ORDER BY seq",
         );
         let query = query.bind(during.start.micros()).bind(during.end.micros());
@@ -209,45 +195,54 @@ impl Facts {
 
     /// Forgets judged requests older than this; says how many.
     pub async fn forget_audit(&self, before: Timestamp) -> Read<u64> {
-        let query = sqlx::query("DELETE FROM audit WHERE at < ?1").bind(before.micros());
+        let query = query("DELETE FROM audit WHERE at < $1").bind(before.micros());
         self.write(query).await
     }
 
     /// Keeps what is known of a key.
     pub async fn put_key(&self, key: &CachedKey) -> Read<()> {
-        let query = sqlx::query("INSERT OR REPLACE INTO key_cache VALUES (?1, ?2, ?3)")
-            .bind(key.key_hash.clone())
-            .bind(key.ciphertext.clone())
-            .bind(key.at.micros());
+        let query = query(
+            "INSERT INTO key_cache (key_hash, ciphertext, at) VALUES ($1, $2, $3) ON CONFLICT \
+             (key_hash) DO UPDATE SET ciphertext = excluded.ciphertext, at = excluded.at",
+        )
+        .bind(key.key_hash.clone())
+        .bind(key.ciphertext.clone())
+        .bind(key.at.micros());
         self.write(query).await.map(drop)
     }
 
     /// What is known of a key.
     pub async fn key(&self, key_hash: &str) -> Read<Option<CachedKey>> {
-        let query = sqlx::query("SELECT * FROM key_cache WHERE key_hash = ?1");
+        let query = query("SELECT * FROM key_cache WHERE key_hash = $1");
         let rows = self.all(query.bind(key_hash.to_owned()), key_row).await?;
         Ok(rows.into_iter().next())
     }
 
     /// Forgets a key, or all of them.
     pub async fn forget_key(&self, key_hash: Option<&str>) -> Read<u64> {
-        let query = sqlx::query("DELETE FROM key_cache WHERE ?1 IS NULL OR key_hash = ?1");
-        self.write(query.bind(key_hash.map(str::to_owned))).await
+        self.write(match key_hash {
+            Some(hash) => query("DELETE FROM key_cache WHERE key_hash = $1").bind(hash.to_owned()),
+            None => query("DELETE FROM key_cache"),
+        })
+        .await
     }
 
     /// Keeps a snapshot.
     pub async fn put_snapshot(&self, name: &str, snapshot: &Snapshot) -> Read<()> {
-        let query = sqlx::query("INSERT OR REPLACE INTO snapshot VALUES (?1, ?2, ?3)")
-            .bind(name.to_owned())
-            .bind(snapshot.body.clone())
-            .bind(snapshot.at.micros());
+        let query = query(
+            "INSERT INTO snapshot (name, body, at) VALUES ($1, $2, $3) \
+             ON CONFLICT (name) DO UPDATE SET body = excluded.body, at = excluded.at",
+        )
+        .bind(name.to_owned())
+        .bind(snapshot.body.clone())
+        .bind(snapshot.at.micros());
         self.write(query).await.map(drop)
     }
 
     /// The snapshot of this name.
     pub async fn snapshot(&self, name: &str) -> Read<Option<Snapshot>> {
-        let query = sqlx::query("SELECT * FROM snapshot WHERE name = ?1").bind(name.to_owned());
-        let read = |row: &SqliteRow| {
+        let query = query("SELECT * FROM snapshot WHERE name = $1").bind(name.to_owned());
+        let read = |row: &Row| {
             let f = Fields(row);
             Ok(Snapshot {
                 body: f.text("body")?,
@@ -270,7 +265,7 @@ fn usage_array(row: &UsageRow) -> Value {
     ])
 }
 
-fn usage_row(row: &SqliteRow) -> Read<UsageRow> {
+fn usage_row(row: &Row) -> Read<UsageRow> {
     let f = Fields(row);
     let number = f.number("usage_type")?;
     let at = |name: &str| f.number(name).map(Timestamp::from_micros);
@@ -288,7 +283,7 @@ fn usage_row(row: &SqliteRow) -> Read<UsageRow> {
     })
 }
 
-fn audit_row(row: &SqliteRow) -> Read<AuditRow> {
+fn audit_row(row: &Row) -> Read<AuditRow> {
     let f = Fields(row);
     let call = f.text("call")?;
     Ok(AuditRow {
@@ -310,12 +305,11 @@ fn price(f: &Fields<'_>) -> Read<Option<(Micros, Currency)>> {
     Ok(per_hour.zip(currency.transpose()?))
 }
 
-fn key_row(row: &SqliteRow) -> Read<CachedKey> {
+fn key_row(row: &Row) -> Read<CachedKey> {
     let f = Fields(row);
-    let bytes = row.try_get("ciphertext");
     Ok(CachedKey {
         key_hash: f.text("key_hash")?,
-        ciphertext: bytes.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        ciphertext: row.get("ciphertext")?,
         at: Timestamp::from_micros(f.number("at")?),
     })
 }

@@ -1,6 +1,7 @@
 //! Edge: from a row of the database to the record that it holds. A row that cannot be read back
 //! is a damaged file, never a default.
 
+use super::database::Row;
 use super::error::StoreError;
 use super::work::{Intent, IntentStatus, Notice, StoredInterval};
 use crate::cloudstack::usage_type::UsageType;
@@ -19,30 +20,25 @@ use crate::terms::money::{Currency, Micros};
 use crate::terms::quantity::UnitMicros;
 use crate::terms::time::{BillingMonth, Timestamp};
 use serde_json::Value;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use std::str::FromStr;
 
 type Read<T> = Result<T, StoreError>;
 
 /// A row's fields, by name.
-pub(super) struct Fields<'a>(pub(super) &'a SqliteRow);
+pub(super) struct Fields<'a>(pub(super) &'a Row);
 
 impl Fields<'_> {
-    fn fault(error: &sqlx::Error) -> StoreError {
-        StoreError::Corrupt(error.to_string())
-    }
     pub(super) fn text(&self, name: &str) -> Read<String> {
-        self.0.try_get(name).map_err(|error| Self::fault(&error))
+        self.0.get(name)
     }
     pub(super) fn maybe_text(&self, name: &str) -> Read<Option<String>> {
-        self.0.try_get(name).map_err(|error| Self::fault(&error))
+        self.0.get(name)
     }
     pub(super) fn number(&self, name: &str) -> Read<i64> {
-        self.0.try_get(name).map_err(|error| Self::fault(&error))
+        self.0.get(name)
     }
     pub(super) fn maybe_number(&self, name: &str) -> Read<Option<i64>> {
-        self.0.try_get(name).map_err(|error| Self::fault(&error))
+        self.0.get(name)
     }
     fn money(&self, name: &str) -> Read<Micros> {
         self.number(name).map(Micros::new)
@@ -66,7 +62,7 @@ impl Fields<'_> {
     }
 }
 
-pub(super) fn payer(row: &SqliteRow) -> Read<PayerState> {
+pub(super) fn payer(row: &Row) -> Read<PayerState> {
     let f = Fields(row);
     let mode = f.text("mode")?;
     let purses = [
@@ -98,7 +94,7 @@ pub(super) fn payer(row: &SqliteRow) -> Read<PayerState> {
     })
 }
 
-pub(super) fn hold(row: &SqliteRow) -> Read<Hold> {
+pub(super) fn hold(row: &Row) -> Read<Hold> {
     let f = Fields(row);
     let status = f.text("status")?;
     Ok(Hold {
@@ -118,7 +114,7 @@ pub(super) fn hold(row: &SqliteRow) -> Read<Hold> {
     })
 }
 
-pub(super) fn transfer(row: &SqliteRow) -> Read<Transfer> {
+pub(super) fn transfer(row: &Row) -> Read<Transfer> {
     let f = Fields(row);
     let account = |name: &str| {
         let text = f.text(name)?;
@@ -136,7 +132,7 @@ pub(super) fn transfer(row: &SqliteRow) -> Read<Transfer> {
     })
 }
 
-pub(super) fn accrual(row: &SqliteRow) -> Read<Accrual> {
+pub(super) fn accrual(row: &Row) -> Read<Accrual> {
     let f = Fields(row);
     let month = f.text("month")?;
     let quantity = f.parsed::<i128>("quantity")?;
@@ -154,7 +150,7 @@ pub(super) fn accrual(row: &SqliteRow) -> Read<Accrual> {
     })
 }
 
-pub(super) fn item(row: &SqliteRow) -> Read<Item> {
+pub(super) fn item(row: &Row) -> Read<Item> {
     let f = Fields(row);
     Ok(Item {
         id: f.text("id")?,
@@ -166,7 +162,7 @@ pub(super) fn item(row: &SqliteRow) -> Read<Item> {
     })
 }
 
-pub(super) fn allocation(row: &SqliteRow) -> Read<Allocation> {
+pub(super) fn allocation(row: &Row) -> Read<Allocation> {
     let f = Fields(row);
     Ok(Allocation {
         id: f.text("id")?,
@@ -177,7 +173,7 @@ pub(super) fn allocation(row: &SqliteRow) -> Read<Allocation> {
     })
 }
 
-pub(super) fn document(row: &SqliteRow) -> Read<Document> {
+pub(super) fn document(row: &Row) -> Read<Document> {
     let f = Fields(row);
     let kind = f.text("kind")?;
     let kinds = [
@@ -202,7 +198,7 @@ pub(super) fn document(row: &SqliteRow) -> Read<Document> {
     })
 }
 
-pub(super) fn intent(row: &SqliteRow) -> Read<Intent> {
+pub(super) fn intent(row: &Row) -> Read<Intent> {
     let f = Fields(row);
     let status = f.text("status")?;
     Ok(Intent {
@@ -238,7 +234,7 @@ fn source(text: &str) -> Read<BorderSource> {
 }
 
 /// A sum of `RUNNING` or `UNDER_WAY`: payer, usage type, zone and figures.
-pub(super) fn amounts(row: &SqliteRow) -> Read<(PayerId, u8, String, Amounts)> {
+pub(super) fn amounts(row: &Row) -> Read<(PayerId, u8, String, Amounts)> {
     let f = Fields(row);
     let kind = u8::try_from(f.number("usage_type")?);
     let kind = kind.map_err(|_| StoreError::row("usage_type", "not a number of a usage type"))?;
@@ -251,7 +247,7 @@ pub(super) fn amounts(row: &SqliteRow) -> Read<(PayerId, u8, String, Amounts)> {
     Ok((f.text("payer")?.into(), kind, f.text("zone")?, amounts))
 }
 
-pub(super) fn interval(row: &SqliteRow) -> Read<StoredInterval> {
+pub(super) fn interval(row: &Row) -> Read<StoredInterval> {
     let f = Fields(row);
     let number = f.number("usage_type")?;
     let usage_type = u8::try_from(number)
@@ -311,7 +307,7 @@ fn attributes(text: &str) -> Read<Attributes> {
     })
 }
 
-pub(super) fn notice(row: &SqliteRow) -> Read<Notice> {
+pub(super) fn notice(row: &Row) -> Read<Notice> {
     let f = Fields(row);
     Ok(Notice {
         payer: PayerId::from(f.text("payer")?),

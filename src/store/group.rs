@@ -4,9 +4,11 @@
 //! the ones before it left, and everything is written back in bulk. A refused work leaves nothing
 //! and disturbs no other.
 
+use super::database::{Connection, Query, Row, query};
 use super::error::StoreError;
+use super::sql::Sql;
 use super::work::{Done, IntentChange, IntervalChange, Work};
-use super::{claims, from_row, sql, to_row};
+use super::{claims, from_row, lock, sql, to_row};
 use crate::ledger::records::Account;
 use crate::ledger::things::Things;
 use crate::ledger::touches::Touches;
@@ -14,20 +16,44 @@ use crate::ledger::verify::chain;
 use crate::ledger::{Command, Effects, LedgerRefusal, Loaded, decide};
 use crate::terms::ids::PayerId;
 use serde_json::{Value, json};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) type Outcome = Result<Done, LedgerRefusal>;
 
-/// Does the works in one transaction. An error means that none was done.
+/// In whose name a node writes: its epoch must still run when a group is committed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Fence {
+    pub(super) node: String,
+    pub(super) epoch: i64,
+}
+
+/// What a group runs on.
+pub(super) struct Ground<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) file: &'a str,
+    pub(super) fence: Option<&'a Fence>,
+}
+
+/// Does the works in one transaction. An error means that none was done; none for a work means
+/// that another node has its payer just now, and that it goes into a later group. Where it may
+/// `wait`, there is no such work.
 pub(super) async fn run(
-    connection: &mut SqliteConnection,
-    file: &str,
+    ground: Ground<'_>,
     works: &[&Work],
-) -> Result<Vec<Outcome>, StoreError> {
+    wait: bool,
+) -> Result<Vec<Option<Outcome>>, StoreError> {
+    let Ground {
+        connection,
+        file,
+        fence,
+    } = ground;
+    let begin = match connection {
+        Connection::Sqlite(_) => "BEGIN IMMEDIATE",
+        Connection::Postgres(_) => "BEGIN",
+    };
     let mut group = Group { connection, file };
-    group.execute("BEGIN IMMEDIATE").await?;
-    let outcome = match group.serve(works).await {
+    group.execute(begin).await?;
+    let outcome = match group.turn(fence, works, wait).await {
         Ok(outcomes) => group.execute("COMMIT").await.map(|()| outcomes),
         Err(fault) => Err(fault),
     };
@@ -39,46 +65,69 @@ pub(super) async fn run(
 }
 
 struct Group<'a> {
-    connection: &'a mut SqliteConnection,
+    connection: &'a mut Connection,
     file: &'a str,
 }
 
 impl Group<'_> {
     async fn execute(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(statement).execute(&mut *self.connection).await;
+        let done = self.connection.execute(query(statement)).await;
         done.map(drop)
             .map_err(|error| StoreError::of(self.file, &error))
     }
 
-    async fn bulk(&mut self, statement: &'static str, rows: Vec<Value>) -> Result<(), StoreError> {
+    async fn bulk(&mut self, statement: Sql, rows: Vec<Value>) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        let text = Value::Array(rows).to_string();
-        let done = sqlx::query(statement)
-            .bind(text)
-            .execute(&mut *self.connection)
-            .await;
+        let query = Query::of(statement).bind(Value::Array(rows).to_string());
+        let done = self.connection.execute(query).await;
         done.map(drop)
             .map_err(|error| StoreError::of(self.file, &error))
     }
 
     async fn rows<T>(
         &mut self,
-        statement: &'static str,
+        statement: Sql,
         keys: Vec<Value>,
-        read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let text = Value::Array(keys).to_string();
-        let rows = sqlx::query(statement)
-            .bind(text)
-            .fetch_all(&mut *self.connection)
-            .await
-            .map_err(|error| StoreError::of(self.file, &error))?;
+        let query = Query::of(statement).bind(Value::Array(keys).to_string());
+        let rows = self.connection.fetch(query).await;
+        let rows = rows.map_err(|error| StoreError::of(self.file, &error))?;
         rows.iter().map(read).collect()
+    }
+
+    /// Takes the locks, then serves the works that have all of theirs.
+    async fn turn(
+        &mut self,
+        fence: Option<&Fence>,
+        works: &[&Work],
+        wait: bool,
+    ) -> Result<Vec<Option<Outcome>>, StoreError> {
+        if let Some(fence) = fence {
+            let query = Query::of(sql::FENCE)
+                .bind(fence.node.clone())
+                .bind(fence.epoch);
+            let rows = self.connection.fetch(query).await;
+            if rows
+                .map_err(|error| StoreError::of(self.file, &error))?
+                .is_empty()
+            {
+                return Err(StoreError::Fenced(fence.node.clone()));
+            }
+        }
+        let free = lock::take(self.connection, self.file, works, wait).await?;
+        let ready = works.iter().zip(&free).filter(|(_, free)| **free);
+        let ready: Vec<&Work> = ready.map(|(work, _)| *work).collect();
+        let mut outcomes = self.serve(&ready).await?.into_iter();
+        let placed = free
+            .iter()
+            .map(|free| free.then(|| outcomes.next()).flatten());
+        Ok(placed.collect())
     }
 
     async fn serve(&mut self, works: &[&Work]) -> Result<Vec<Outcome>, StoreError> {
@@ -135,7 +184,7 @@ impl Group<'_> {
             names.push(Value::String(std::mem::take(&mut one.name)));
             touches.join(one);
         }
-        let done = |row: &SqliteRow| {
+        let done = |row: &Row| {
             let f = from_row::Fields(row);
             Ok((f.text("name")?, digest(&f.text("digest")?)?))
         };
@@ -167,7 +216,7 @@ impl Group<'_> {
         touches: &mut Touches,
         loaded: &mut Loaded,
     ) -> Result<(), StoreError> {
-        let read = |row: &SqliteRow| {
+        let read = |row: &Row| {
             let name = from_row::Fields(row).text("command")?;
             Ok((name, from_row::transfer(row)?))
         };
@@ -222,7 +271,7 @@ impl Group<'_> {
         for paper in self.rows(sql::DOCUMENTS, ids, from_row::document).await? {
             loaded.documents.insert(paper.id, paper);
         }
-        let read = |row: &SqliteRow| {
+        let read = |row: &Row| {
             let f = from_row::Fields(row);
             let key = (f.text("seller")?.into(), f.text("series")?);
             Ok((key, f.number("number")?))
@@ -280,11 +329,15 @@ impl Group<'_> {
     }
 
     async fn save_transfers(&mut self, effects: &[&Effects]) -> Result<(), StoreError> {
-        let last = sqlx::query(sql::LAST)
-            .fetch_optional(&mut *self.connection)
-            .await
-            .map_err(|error| StoreError::of(self.file, &error))?;
-        let (mut seq, mut hash) = match &last {
+        // PostgreSQL numbers the rows, and its chain is written behind the commits (`seal.rs`).
+        let last = match self.connection {
+            Connection::Postgres(_) => Vec::new(),
+            Connection::Sqlite(_) => {
+                let last = self.connection.fetch(Query::of(sql::LAST)).await;
+                last.map_err(|error| StoreError::of(self.file, &error))?
+            }
+        };
+        let (mut seq, mut hash) = match last.first() {
             None => (0, [0; 32]),
             Some(row) => {
                 let f = from_row::Fields(row);
@@ -318,28 +371,28 @@ impl Group<'_> {
         let notices = works.iter().flat_map(|work| &work.notices);
         self.bulk(sql::PUT_NOTICES, notices.map(to_row::notice).collect())
             .await?;
-        let meta = works.iter().flat_map(|work| &work.meta);
-        let meta = meta.map(|(key, value)| json!([key, value])).collect();
-        self.bulk(sql::PUT_META, meta).await
+        // The last value of a key wins; one statement takes each key once.
+        let meta: BTreeMap<&String, &String> = works
+            .iter()
+            .flat_map(|work| &work.meta)
+            .map(|(key, value)| (key, value))
+            .collect();
+        let meta = meta.into_iter().map(|(key, value)| json!([key, value]));
+        self.bulk(sql::PUT_META, meta.collect()).await
     }
 }
 
 /// Changes of one kind in a row, no id twice: they can go out in one statement.
 #[derive(Default)]
 struct Run {
-    statement: &'static str,
+    statement: Sql,
     ids: BTreeSet<String>,
     rows: Vec<Value>,
 }
 
 impl Run {
     /// Takes a change in; what has to go out before it comes back.
-    fn push(
-        &mut self,
-        statement: &'static str,
-        id: String,
-        row: Value,
-    ) -> Option<(&'static str, Vec<Value>)> {
+    fn push(&mut self, statement: Sql, id: String, row: Value) -> Option<(Sql, Vec<Value>)> {
         let breaks = self.statement != statement || self.ids.contains(&id);
         let before = breaks.then(|| (self.statement, std::mem::take(&mut self.rows)));
         if breaks {
@@ -352,7 +405,7 @@ impl Run {
     }
 }
 
-fn intent_row(change: &IntentChange) -> (&'static str, String, Value) {
+fn intent_row(change: &IntentChange) -> (Sql, String, Value) {
     match change {
         IntentChange::Insert(row) => (sql::PUT_INTENTS, row.call.to_string(), to_row::intent(row)),
         IntentChange::Update {
@@ -378,7 +431,7 @@ fn intent_row(change: &IntentChange) -> (&'static str, String, Value) {
     }
 }
 
-fn interval_row(change: &IntervalChange) -> (&'static str, String, Value) {
+fn interval_row(change: &IntervalChange) -> (Sql, String, Value) {
     match change {
         IntervalChange::Insert(row) => (
             sql::PUT_INTERVALS,

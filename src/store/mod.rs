@@ -1,17 +1,24 @@
-//! Edge: what outlives a crash: the books in `ledger.db`, and in `facts.db` what can be pulled
-//! again.
+//! Edge: what outlives a crash: the books, and beside them what can be pulled again. On one node
+//! they are two SQLite files, `ledger.db` and `facts.db`; for several nodes two schemas of one
+//! PostgreSQL.
 //!
 //! `writer.rs` takes works in groups, `group.rs` does one group, `read.rs` and `facts.rs` answer
-//! questions beside it, `check.rs` verifies. The rules of money are in `ledger/`, not here.
+//! questions beside it, `check.rs` verifies. `database.rs` puts the same question to either
+//! database, `sql.rs` has the words. The rules of money are in `ledger/`, not here.
 
 mod check;
 mod claims;
+mod database;
 mod error;
 mod facts;
 mod from_row;
 mod group;
+mod lease;
+mod lock;
 mod open;
+mod postgres;
 mod read;
+mod seal;
 mod sql;
 mod to_row;
 mod work;
@@ -25,31 +32,66 @@ pub use work::{
     Done, Intent, IntentChange, IntentStatus, IntervalChange, Notice, StoredInterval, Work,
 };
 
-use sqlx::sqlite::SqlitePool;
-use std::path::Path;
+use database::{Connection, Pool};
+use open::Access;
+use postgres::Schema;
+use secrecy::SecretString;
+use std::path::{Path, PathBuf};
 use writer::Queue;
+
+/// Connections that answer questions beside the writer.
+const READERS: u32 = 8;
+
+/// Where the books lie.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Two SQLite files in this folder: one node.
+    Folder(PathBuf),
+    /// A PostgreSQL: several nodes.
+    Postgres {
+        /// `postgres://user:password@host/database`, and what else its manual allows there.
+        url: SecretString,
+        /// The node's name, its own among those that share the books. None for a command that
+        /// works beside a running node and takes nobody's place.
+        node: Option<String>,
+    },
+}
 
 /// The store. A clone is another way to the same one; it may be used from any runtime.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// Two SQLite files in one folder.
-    Sqlite(SqliteStore),
+    Sqlite(Books),
+    /// Two schemas of one PostgreSQL.
+    Postgres(Books, Option<lease::Leases>),
 }
 
-/// The SQLite store.
+/// The ways to the books, whichever database they lie in.
 #[derive(Clone, Debug)]
-pub struct SqliteStore {
+pub struct Books {
     queue: Queue,
-    readers: SqlitePool,
+    readers: Pool,
     facts: Facts,
 }
 
 impl Store {
-    /// Opens `ledger.db` and `facts.db` in the folder, which must exist; they are created where
-    /// they are missing. The writer runs on the current runtime until the last clone is dropped.
+    /// Opens the books where they lie; they are created where they are missing. The writer runs on
+    /// the current runtime until the last clone is dropped.
     ///
     /// # Errors
-    /// [`StoreError`] where a file cannot be opened or brought to the newest form.
+    /// [`StoreError`] where they cannot be opened or brought to the newest form, or where the
+    /// database's settings would lose what was acknowledged.
+    pub async fn open_at(place: &Place) -> Result<Self, StoreError> {
+        match place {
+            Place::Folder(folder) => Self::open(folder).await,
+            Place::Postgres { url, node } => Self::open_postgres(url, node.as_deref()).await,
+        }
+    }
+
+    /// Opens `ledger.db` and `facts.db` in the folder, which must exist.
+    ///
+    /// # Errors
+    /// As [`Store::open_at`].
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_bounded(folder, None).await
     }
@@ -57,22 +99,51 @@ impl Store {
     /// Like [`Store::open`], with a ledger that may not grow over so many pages of 4 KiB.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`Store::open_at`].
     pub async fn open_bounded(folder: &Path, pages: Option<u32>) -> Result<Self, StoreError> {
-        const FILE: &str = "ledger.db";
-        let options = open::options(&folder.join(FILE), true);
+        let options = open::options(&folder.join(open::LEDGER), true);
         let options = match pages {
             Some(pages) => options.pragma("max_page_count", pages.to_string()),
             None => options,
         };
-        let connection = open::migrated(&options, FILE, &open::LEDGER_STEPS).await?;
-        let readers = open::readers(&options, FILE).await?;
-        let facts = Facts::open(folder).await?;
-        Ok(Self::Sqlite(SqliteStore {
-            queue: Queue::start(connection, options, FILE.to_owned()),
+        let connection = open::migrated(&options, open::LEDGER, &open::LEDGER_STEPS).await?;
+        let readers = Pool::Sqlite(open::readers(&options, open::LEDGER).await?);
+        let queue = Queue::start(
+            Connection::Sqlite(connection),
+            Access::Sqlite(options),
+            open::LEDGER.to_owned(),
+            None,
+        );
+        Ok(Self::Sqlite(Books {
+            queue,
             readers,
-            facts,
+            facts: open::facts(folder).await?,
         }))
+    }
+
+    async fn open_postgres(url: &SecretString, node: Option<&str>) -> Result<Self, StoreError> {
+        let name = node.unwrap_or("command");
+        let ledger = postgres::options(url, name, Schema::Ledger)?;
+        let facts = postgres::options(url, name, Schema::Facts)?;
+        let (connection, access) = postgres::writer(ledger.clone()).await?;
+        drop(postgres::migrated(&facts, Schema::Facts).await?);
+        let readers = Pool::Postgres(postgres::pool(ledger, READERS));
+        let facts = Pool::Postgres(postgres::pool(facts, READERS));
+        let fence = match node {
+            Some(node) => Some(postgres::begin(&readers, node).await?),
+            None => None,
+        };
+        let leases = fence
+            .clone()
+            .map(|fence| lease::Leases::new(&readers, fence));
+        let queue = Queue::start(connection, access.clone(), postgres::NAME.to_owned(), fence);
+        tokio::spawn(seal::run(access, queue.ended()));
+        let books = Books {
+            queue,
+            readers,
+            facts: Facts::new(facts.clone(), facts),
+        };
+        Ok(Self::Postgres(books, leases))
     }
 
     /// Does the work durably: all of it or none. It is done even if the caller hangs up.
@@ -80,26 +151,36 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; a refusal of the books is [`StoreError::Refused`].
     pub async fn submit(&self, work: Work) -> Result<Done, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.queue.submit(work).await
+        self.books().queue.submit(work).await
     }
 
-    /// Takes no more work, and waits until what was taken is durable and `ledger.db` is closed.
+    /// Takes no more work, and waits until what was taken is durable and the books are closed.
     /// Every clone is closed with it: another process may write the books now.
     pub async fn close(&self) {
-        let Self::Sqlite(store) = self;
-        store.queue.close().await;
+        self.books().queue.close().await;
     }
 
     /// What can be pulled again.
     #[must_use]
     pub fn facts(&self) -> &Facts {
-        let Self::Sqlite(store) = self;
-        &store.facts
+        &self.books().facts
     }
 
-    fn readers(&self) -> &SqlitePool {
-        let Self::Sqlite(store) = self;
-        &store.readers
+    const fn books(&self) -> &Books {
+        match self {
+            Self::Sqlite(books) | Self::Postgres(books, _) => books,
+        }
+    }
+
+    const fn readers(&self) -> &Pool {
+        &self.books().readers
+    }
+
+    /// What errors call the books.
+    const fn file(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => open::LEDGER,
+            Self::Postgres(..) => postgres::NAME,
+        }
     }
 }

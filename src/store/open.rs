@@ -1,14 +1,22 @@
 //! Edge: how the two files are opened, and brought to the newest form.
 
+use super::database::{Connection, Pool};
 use super::error::StoreError;
+use super::facts::Facts;
 use sqlx::ConnectOptions as _;
 use sqlx::Row as _;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
 use std::path::Path;
 use std::time::Duration;
+
+/// The books' file.
+pub(super) const LEDGER: &str = "ledger.db";
+/// The file of what can be pulled again.
+const FACTS: &str = "facts.db";
 
 /// Steps of `ledger.db`, oldest first.
 pub(super) const LEDGER_STEPS: [&str; 1] = [include_str!(
@@ -19,6 +27,22 @@ pub(super) const FACTS_STEPS: [&str; 2] = [
     include_str!("../../migrations/sqlite/facts/0001_facts.sql"),
     include_str!("../../migrations/sqlite/facts/0002_price_of_judged_calls.sql"),
 ];
+
+/// How a lost connection is made again.
+#[derive(Clone, Debug)]
+pub(super) enum Access {
+    Sqlite(SqliteConnectOptions),
+    Postgres(PgConnectOptions),
+}
+
+impl Access {
+    pub(super) async fn connect(&self) -> Result<Connection, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(options) => Connection::Sqlite(options.connect().await?),
+            Self::Postgres(options) => Connection::Postgres(options.connect().await?),
+        })
+    }
+}
 
 /// How a file is opened: WAL, and a sync per commit where `full`.
 pub(super) fn options(path: &Path, full: bool) -> SqliteConnectOptions {
@@ -79,4 +103,15 @@ pub(super) async fn readers(
     pool.connect_with(options.clone().read_only(true).create_if_missing(false))
         .await
         .map_err(|error| StoreError::of(file, &error))
+}
+
+/// `facts.db` in the folder: one connection writes.
+pub(super) async fn facts(folder: &Path) -> Result<Facts, StoreError> {
+    let options = options(&folder.join(FACTS), false);
+    drop(migrated(&options, FACTS, &FACTS_STEPS).await?);
+    let writer = SqlitePoolOptions::new().max_connections(1);
+    let writer = writer.connect_with(options.clone()).await;
+    let writer = writer.map_err(|error| StoreError::of(FACTS, &error))?;
+    let readers = readers(&options, FACTS).await?;
+    Ok(Facts::new(Pool::Sqlite(writer), Pool::Sqlite(readers)))
 }

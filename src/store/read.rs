@@ -1,5 +1,6 @@
 //! Edge: questions about the books, answered beside the writer from the last commit.
 
+use super::database::{Query, Row, query};
 use super::error::StoreError;
 use super::work::{Intent, Notice, StoredInterval};
 use super::{Store, from_row, sql};
@@ -7,11 +8,7 @@ use crate::ledger::records::{Accrual, Document, Hold, Item, PayerState, Transfer
 use crate::ledger::things::Things;
 use crate::terms::ids::{DocumentId, HoldId, JobId, PayerId, ResourceId, SellerId};
 use crate::terms::time::{BillingMonth, Period};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
-const FILE: &str = "ledger.db";
-
-type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
 type Read<T> = Result<T, StoreError>;
 
 /// A transfer with its place in the chain.
@@ -24,27 +21,25 @@ pub struct TransferRow {
 }
 
 impl Store {
-    async fn all<T>(&self, query: Query, read: fn(&SqliteRow) -> Read<T>) -> Read<Vec<T>> {
-        let rows = query
-            .fetch_all(self.readers())
-            .await
-            .map_err(|error| StoreError::of(FILE, &error))?;
+    async fn all<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Vec<T>> {
+        let rows = self.readers().fetch(query).await;
+        let rows = rows.map_err(|error| StoreError::of(self.file(), &error))?;
         rows.iter().map(read).collect()
     }
 
-    async fn one<T>(&self, query: Query, read: fn(&SqliteRow) -> Read<T>) -> Read<Option<T>> {
+    async fn one<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Option<T>> {
         Ok(self.all(query, read).await?.into_iter().next())
     }
 
     /// A payer's figures.
     pub async fn payer(&self, payer: &PayerId) -> Read<Option<PayerState>> {
-        let query = sqlx::query("SELECT * FROM payer WHERE id = ?1").bind(payer.to_string());
+        let query = query("SELECT * FROM payer WHERE id = $1").bind(payer.to_string());
         self.one(query, from_row::payer).await
     }
 
     /// Every payer, by id.
     pub async fn payers(&self) -> Read<Vec<PayerState>> {
-        let query = sqlx::query("SELECT * FROM payer ORDER BY id");
+        let query = query("SELECT * FROM payer ORDER BY id");
         self.all(query, from_row::payer).await
     }
 
@@ -53,7 +48,7 @@ impl Store {
         let mut things = Things::default();
         let keys = serde_json::json!([payer.as_str()]).to_string();
         for statement in [sql::RUNNING, sql::UNDER_WAY] {
-            let query = sqlx::query(statement).bind(keys.clone());
+            let query = Query::of(statement).bind(keys.clone());
             for (_, kind, zone, amounts) in self.all(query, from_row::amounts).await? {
                 things.add(kind, &zone, &amounts);
             }
@@ -63,14 +58,14 @@ impl Store {
 
     /// The legs of a hold.
     pub async fn hold(&self, hold: HoldId) -> Read<Vec<Hold>> {
-        let query = sqlx::query("SELECT * FROM hold WHERE id = ?1").bind(hold.to_string());
+        let query = query("SELECT * FROM hold WHERE id = $1").bind(hold.to_string());
         self.all(query, from_row::hold).await
     }
 
     /// Open holds, of one payer or of all, oldest first.
     pub async fn open_holds(&self, payer: Option<&PayerId>) -> Read<Vec<Hold>> {
-        let query = sqlx::query(
-            "SELECT * FROM hold WHERE status = 'open' AND (?1 IS NULL OR payer = ?1) ORDER BY id",
+        let query = query(
+            "SELECT * FROM hold WHERE status = 'open' AND ($1 IS NULL OR payer = $1) ORDER BY id",
         );
         let query = query.bind(payer.map(ToString::to_string));
         self.all(query, from_row::hold).await
@@ -78,7 +73,7 @@ impl Store {
 
     /// What a payer accrued in a month (of the seller's zone), by line.
     pub async fn accruals(&self, payer: &PayerId, month: &BillingMonth) -> Read<Vec<Accrual>> {
-        let query = sqlx::query("SELECT * FROM accrual WHERE payer = ?1 AND month = ?2")
+        let query = query("SELECT * FROM accrual WHERE payer = $1 AND month = $2")
             .bind(payer.to_string())
             .bind(month.to_string());
         self.all(query, from_row::accrual).await
@@ -86,8 +81,8 @@ impl Store {
 
     /// Accrual of a payer that is on no invoice yet, oldest month first.
     pub async fn uninvoiced(&self, payer: &PayerId) -> Read<Vec<Accrual>> {
-        let query = sqlx::query(
-            "SELECT * FROM accrual WHERE payer = ?1 \
+        let query = query(
+            "SELECT * FROM accrual WHERE payer = $1 \
              AND (total <> invoiced OR promo_total <> promo_invoiced) ORDER BY month, line",
         );
         self.all(query.bind(payer.to_string()), from_row::accrual)
@@ -101,8 +96,8 @@ impl Store {
         before: Option<i64>,
         rows: u32,
     ) -> Read<Vec<TransferRow>> {
-        let query = sqlx::query(
-            "SELECT * FROM transfer WHERE payer = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+        let query = query(
+            "SELECT * FROM transfer WHERE payer = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
         );
         let query = query
             .bind(payer.to_string())
@@ -113,16 +108,15 @@ impl Store {
 
     /// A payer's items, open ones alone where asked, oldest first.
     pub async fn items(&self, payer: &PayerId, open_alone: bool) -> Read<Vec<Item>> {
-        let query = sqlx::query(
-            "SELECT * FROM item WHERE payer = ?1 AND (open <> 0 OR NOT ?2) ORDER BY at, id",
-        );
+        let query =
+            query("SELECT * FROM item WHERE payer = $1 AND (open <> 0 OR NOT $2) ORDER BY at, id");
         let query = query.bind(payer.to_string()).bind(open_alone);
         self.all(query, from_row::item).await
     }
 
     /// A document.
     pub async fn document(&self, id: DocumentId) -> Read<Option<Document>> {
-        let query = sqlx::query("SELECT * FROM document WHERE id = ?1").bind(id.to_string());
+        let query = query("SELECT * FROM document WHERE id = $1").bind(id.to_string());
         self.one(query, from_row::document).await
     }
 
@@ -134,7 +128,7 @@ impl Store {
         number: i64,
     ) -> Read<Option<Document>> {
         let query =
-            sqlx::query("SELECT * FROM document WHERE seller = ?1 AND series = ?2 AND number = ?3");
+            query("SELECT * FROM document WHERE seller = $1 AND series = $2 AND number = $3");
         let query = query
             .bind(seller.to_string())
             .bind(series.to_owned())
@@ -144,9 +138,9 @@ impl Store {
 
     /// Documents of a payer, or of all, newest first.
     pub async fn documents(&self, payer: Option<&PayerId>, rows: u32) -> Read<Vec<Document>> {
-        let query = sqlx::query(
-            "SELECT * FROM document WHERE (?1 IS NULL OR payer = ?1) \
-             ORDER BY at DESC, number DESC LIMIT ?2",
+        let query = query(
+            "SELECT * FROM document WHERE ($1 IS NULL OR payer = $1) \
+             ORDER BY at DESC, number DESC LIMIT $2",
         );
         let query = query
             .bind(payer.map(ToString::to_string))
@@ -156,7 +150,7 @@ impl Store {
 
     /// Every intent of which something may still become, oldest first.
     pub async fn open_intents(&self) -> Read<Vec<Intent>> {
-        let query = sqlx::query(
+        let query = query(
             "SELECT * FROM intent WHERE status NOT IN ('settled', 'given-back') ORDER BY call",
         );
         self.all(query, from_row::intent).await
@@ -164,37 +158,39 @@ impl Store {
 
     /// The intent with our job id.
     pub async fn intent_of_job(&self, job: &JobId) -> Read<Option<Intent>> {
-        let query = sqlx::query("SELECT * FROM intent WHERE job = ?1").bind(job.to_string());
+        let query = query("SELECT * FROM intent WHERE job = $1").bind(job.to_string());
         self.one(query, from_row::intent).await
     }
 
     /// Intents about a resource, oldest first.
     pub async fn intents_of_resource(&self, resource: &ResourceId) -> Read<Vec<Intent>> {
-        let query = sqlx::query("SELECT * FROM intent WHERE resource = ?1 ORDER BY call");
+        let query = query("SELECT * FROM intent WHERE resource = $1 ORDER BY call");
         self.all(query.bind(resource.to_string()), from_row::intent)
             .await
     }
 
     /// The intent of a hold.
     pub async fn intent_of_hold(&self, hold: HoldId) -> Read<Option<Intent>> {
-        let query = sqlx::query("SELECT * FROM intent WHERE hold = ?1").bind(hold.to_string());
+        let query = query("SELECT * FROM intent WHERE hold = $1").bind(hold.to_string());
         self.one(query, from_row::intent).await
     }
 
     /// The newest intents.
     pub async fn recent_intents(&self, rows: u32) -> Read<Vec<Intent>> {
-        let query = sqlx::query("SELECT * FROM intent ORDER BY call DESC LIMIT ?1");
+        let query = query("SELECT * FROM intent ORDER BY call DESC LIMIT $1");
         self.all(query.bind(i64::from(rows)), from_row::intent)
             .await
     }
 
     /// Intervals that run, of one payer or of all.
     pub async fn open_intervals(&self, payer: Option<&PayerId>) -> Read<Vec<StoredInterval>> {
-        let query = sqlx::query(
-            "SELECT * FROM interval WHERE end_at IS NULL AND (?1 IS NULL OR payer = ?1) \
-             ORDER BY id",
-        );
-        let query = query.bind(payer.map(ToString::to_string));
+        let query = match payer {
+            Some(payer) => {
+                query("SELECT * FROM interval WHERE end_at IS NULL AND payer = $1 ORDER BY id")
+                    .bind(payer.to_string())
+            }
+            None => query("SELECT * FROM interval WHERE end_at IS NULL ORDER BY id"),
+        };
         self.all(query, from_row::interval).await
     }
 
@@ -205,14 +201,14 @@ impl Store {
         period: Period,
     ) -> Read<Vec<StoredInterval>> {
         // Two statements: one that leaves the payer open finds no index for him.
-        let query = sqlx::query(match payer {
+        let query = query(match payer {
             Some(_) => {
-                "SELECT * FROM interval WHERE payer = ?3 AND start_at < ?2 \
-                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id"
+                "SELECT * FROM interval WHERE payer = $3 AND start_at < $2 \
+                 AND (end_at IS NULL OR end_at > $1) ORDER BY start_at, id"
             }
             None => {
-                "SELECT * FROM interval WHERE start_at < ?2 \
-                 AND (end_at IS NULL OR end_at > ?1) ORDER BY start_at, id"
+                "SELECT * FROM interval WHERE start_at < $2 \
+                 AND (end_at IS NULL OR end_at > $1) ORDER BY start_at, id"
             }
         });
         let query = query.bind(period.start.micros()).bind(period.end.micros());
@@ -225,9 +221,9 @@ impl Store {
 
     /// Whether anything of a payer touches the period.
     pub async fn has_intervals_in(&self, payer: &PayerId, period: Period) -> Read<bool> {
-        let query = sqlx::query(
-            "SELECT 1 FROM interval WHERE payer = ?1 AND start_at < ?3 \
-             AND (end_at IS NULL OR end_at > ?2) LIMIT 1",
+        let query = query(
+            "SELECT 1 FROM interval WHERE payer = $1 AND start_at < $3 \
+             AND (end_at IS NULL OR end_at > $2) LIMIT 1",
         );
         let query = query
             .bind(payer.to_string())
@@ -238,15 +234,15 @@ impl Store {
 
     /// Intervals of a resource, oldest first.
     pub async fn intervals_of(&self, resource: &ResourceId) -> Read<Vec<StoredInterval>> {
-        let query = sqlx::query("SELECT * FROM interval WHERE resource = ?1 ORDER BY start_at, id");
+        let query = query("SELECT * FROM interval WHERE resource = $1 ORDER BY start_at, id");
         self.all(query.bind(resource.to_string()), from_row::interval)
             .await
     }
 
     /// Notices of a payer, or of all, newest first.
     pub async fn notices(&self, payer: Option<&PayerId>, rows: u32) -> Read<Vec<Notice>> {
-        let query = sqlx::query(
-            "SELECT * FROM notice WHERE (?1 IS NULL OR payer = ?1) ORDER BY at DESC LIMIT ?2",
+        let query = query(
+            "SELECT * FROM notice WHERE ($1 IS NULL OR payer = $1) ORDER BY at DESC LIMIT $2",
         );
         let query = query
             .bind(payer.map(ToString::to_string))
@@ -256,13 +252,13 @@ impl Store {
 
     /// A value of `meta`.
     pub async fn meta(&self, key: &str) -> Read<Option<String>> {
-        let query = sqlx::query("SELECT value FROM meta WHERE key = ?1").bind(key.to_owned());
+        let query = query("SELECT value FROM meta WHERE key = $1").bind(key.to_owned());
         self.one(query, |row| from_row::Fields(row).text("value"))
             .await
     }
 }
 
-fn transfer_row(row: &SqliteRow) -> Read<TransferRow> {
+fn transfer_row(row: &Row) -> Read<TransferRow> {
     Ok(TransferRow {
         seq: from_row::Fields(row).number("seq")?,
         transfer: from_row::transfer(row)?,
