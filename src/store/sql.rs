@@ -309,11 +309,13 @@ pub(super) const BEGIN_EPOCH: Sql = postgres(
      ON CONFLICT (name) DO UPDATE SET epoch = node.epoch + 1 RETURNING epoch",
 );
 /// Takes a lease that is free, over or one's own; a row comes back to who has it now. Whoever
-/// loses it so cannot commit any more until he begins anew.
+/// loses it so cannot commit any more until he begins anew. (`count` has `before` read before the
+/// row is written: what a statement wrote itself, it cannot read.)
 pub(super) const TAKE_LEASE: Sql = postgres(
     "WITH before AS (SELECT holder FROM lease WHERE name = $1 FOR UPDATE), \
      taken AS (INSERT INTO lease AS l (name, holder, epoch, until) \
-         VALUES ($1, $2, 1, now() + $3 * interval '1 microsecond') \
+         SELECT $1, $2, 1, now() + $3 * interval '1 microsecond' \
+         FROM (SELECT count(*) FROM before) AS read \
          ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until, \
          epoch = l.epoch + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END \
          WHERE l.holder = excluded.holder OR l.until < now() RETURNING l.epoch), \
@@ -321,9 +323,9 @@ pub(super) const TAKE_LEASE: Sql = postgres(
          WHERE node.name = before.holder AND before.holder <> $2) \
      SELECT epoch FROM taken",
 );
-/// Gives a lease back, so that nobody waits for its end.
+/// Gives a lease back, so that nobody waits for its end, and nobody is fenced.
 pub(super) const LEAVE_LEASE: Sql =
-    postgres("UPDATE lease SET until = now() WHERE name = $1 AND holder = $2");
+    postgres("DELETE FROM lease WHERE name = $1 AND holder = $2");
 /// One sealer at a time.
 pub(super) const SEAL_TURN: Sql =
     postgres("SELECT pg_try_advisory_xact_lock(hashtextextended('seal', 0)) AS got");

@@ -10,7 +10,9 @@ mod worked_examples;
 mod policies;
 
 mod ledger_events;
+mod postgres;
 mod store;
+mod nodes;
 mod store_crash;
 mod lifecycle;
 mod sandbox;

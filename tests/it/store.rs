@@ -1,6 +1,7 @@
 //! Edge: promises of the store: exactly k holds, one sync for many, nothing half-written.
 #![allow(clippy::unwrap_used, reason = "a test stops where it must not go on")]
 
+use crate::postgres::{Somewhere, on_both};
 use faregate::cloudstack::usage_type::UsageType;
 use faregate::ledger::command::{HoldLeg, LineTotal, Renew, Terms, TopUp};
 use faregate::ledger::records::BillingMode;
@@ -107,8 +108,8 @@ pub fn hold_with_intent(number: u128, micros: i64) -> Work {
         ..Work::of(hold(number, micros))
     }
 }
-pub async fn funded(folder: &Folder, micros: i64) -> Store {
-    let store = Store::open(&folder.0).await.unwrap();
+async fn funded(place: &Somewhere, micros: i64) -> Store {
+    let store = place.open().await;
     store.submit(Work::of(open_payer())).await.unwrap();
     store.submit(Work::of(top_up("p1", micros))).await.unwrap();
     store
@@ -117,11 +118,11 @@ async fn sound(store: &Store) {
     assert_eq!(store.verify().await.unwrap().faults, []);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_holds_at_once_with_money_for_k_are_exactly_k() {
+on_both! {
+async fn a_thousand_holds_at_once_with_money_for_k_are_exactly_k(place) {
     for k in [0_i64, 1, 7] {
-        let folder = Folder::fresh("exactly");
-        let store = funded(&folder, k * 432_000 + 431_999).await;
+        let place = &place.fresh().await;
+        let store = funded(place, k * 432_000 + 431_999).await;
         let mut tasks = Vec::new();
         for number in 1..=1_000_u128 {
             let store = store.clone();
@@ -147,11 +148,11 @@ async fn a_thousand_holds_at_once_with_money_for_k_are_exactly_k() {
         sound(&store).await;
     }
 }
+}
 
-#[tokio::test]
-async fn a_refused_hold_leaves_no_intent_and_spoils_no_other_of_its_group() {
-    let folder = Folder::fresh("refused");
-    let store = funded(&folder, 10).await;
+on_both! {
+async fn a_refused_hold_leaves_no_intent_and_spoils_no_other_of_its_group(place) {
+    let store = funded(place, 10).await;
     let (dear, cheap) = tokio::join!(
         store.submit(hold_with_intent(1, 11)),
         store.submit(hold_with_intent(2, 9)),
@@ -161,22 +162,22 @@ async fn a_refused_hold_leaves_no_intent_and_spoils_no_other_of_its_group() {
     let intents = store.open_intents().await.unwrap();
     assert_eq!(intents, [intent(2)]);
 }
+}
 
-#[tokio::test]
-async fn a_caller_that_hangs_up_does_not_undo_his_work() {
-    let folder = Folder::fresh("hang-up");
-    let store = funded(&folder, 10).await;
+on_both! {
+async fn a_caller_that_hangs_up_does_not_undo_his_work(place) {
+    let store = funded(place, 10).await;
     let work = store.submit(hold_with_intent(1, 9));
     let hung_up = tokio::time::timeout(std::time::Duration::ZERO, work).await;
     assert!(hung_up.is_err());
     store.submit(Work::default()).await.unwrap();
     assert_eq!(store.hold(HoldId::from_bits(1)).await.unwrap().len(), 1);
 }
+}
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_runtime_of_its_own_reaches_the_store_from_another_thread() {
-    let folder = Folder::fresh("runtimes");
-    let store = funded(&folder, 10).await;
+on_both! {
+async fn a_runtime_of_its_own_reaches_the_store_from_another_thread(place) {
+    let store = funded(place, 10).await;
     let there = store.clone();
     let core = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -191,12 +192,12 @@ async fn a_runtime_of_its_own_reaches_the_store_from_another_thread() {
     assert_eq!(core.join().unwrap(), Micros::new(9));
     sound(&store).await;
 }
+}
 
-#[tokio::test]
-async fn an_invoice_and_its_number_outlive_the_process_with_their_posting() {
+on_both! {
+async fn an_invoice_and_its_number_outlive_the_process_with_their_posting(place) {
     use faregate::ledger::command::{Issue, Paper, RevenueAmount};
     use faregate::terms::ids::DocumentId;
-    let folder = Folder::fresh("invoice");
     let issue = |id: u128| {
         Work::of(Command::Issue(Issue {
             payer: payer(),
@@ -216,10 +217,10 @@ async fn an_invoice_and_its_number_outlive_the_process_with_their_posting() {
             at: at(8),
         }))
     };
-    let store = funded(&folder, 100_000).await;
+    let store = funded(place, 100_000).await;
     store.submit(issue(1)).await.unwrap();
     drop(store);
-    let store = Store::open(&folder.0).await.unwrap();
+    let store = place.open().await;
     let (second, third) = tokio::join!(store.submit(issue(2)), store.submit(issue(3)));
     let numbers = [second, third].map(|done| done.unwrap().effects.document.unwrap().number);
     assert_eq!(
@@ -241,11 +242,11 @@ async fn an_invoice_and_its_number_outlive_the_process_with_their_posting() {
     );
     sound(&store).await;
 }
+}
 
-#[tokio::test]
-async fn a_top_up_reversed_by_name_is_out_of_the_books_again() {
-    let folder = Folder::fresh("reverse");
-    let store = funded(&folder, 10).await;
+on_both! {
+async fn a_top_up_reversed_by_name_is_out_of_the_books_again(place) {
+    let store = funded(place, 10).await;
     store.submit(Work::of(top_up("p2", 5))).await.unwrap();
     let of = "top-up/p2".into();
     store
@@ -258,11 +259,11 @@ async fn a_top_up_reversed_by_name_is_out_of_the_books_again() {
     );
     sound(&store).await;
 }
+}
 
-#[tokio::test]
-async fn the_same_work_twice_is_done_once() {
-    let folder = Folder::fresh("twice");
-    let store = funded(&folder, 10).await;
+on_both! {
+async fn the_same_work_twice_is_done_once(place) {
+    let store = funded(place, 10).await;
     let first = store.submit(hold_with_intent(1, 9)).await.unwrap();
     assert!(!first.effects.already_done);
     let again = store.submit(hold_with_intent(1, 9)).await.unwrap();
@@ -279,11 +280,16 @@ async fn the_same_work_twice_is_done_once() {
     assert_eq!(rows.len(), 2, "the top-up and one hold");
     sound(&store).await;
 }
+}
 
 #[tokio::test]
 async fn a_full_disk_is_named_and_nothing_is_half_written() {
     let folder = Folder::fresh("full");
-    drop(funded(&folder, 1_000_000).await);
+    let place = Somewhere::Folder(folder);
+    drop(funded(&place, 1_000_000).await);
+    let Somewhere::Folder(folder) = place else {
+        panic!("it is one");
+    };
     let size = std::fs::metadata(folder.0.join("ledger.db")).unwrap().len();
     let pages = u32::try_from(size / 4096).unwrap() + 20;
     let store = Store::open_bounded(&folder.0, Some(pages)).await.unwrap();
@@ -310,10 +316,9 @@ fn month() -> BillingMonth {
     BillingMonth::parse("2026-11", "Europe/Berlin").unwrap()
 }
 
-#[tokio::test]
-async fn a_renewal_is_kept_by_line_and_month_and_a_stale_one_is_refused() {
-    let folder = Folder::fresh("renew");
-    let store = funded(&folder, 1_000_000).await;
+on_both! {
+async fn a_renewal_is_kept_by_line_and_month_and_a_stale_one_is_refused(place) {
+    let store = funded(place, 1_000_000).await;
     let renew = |version, total| {
         Work::of(Command::Renew(Renew {
             payer: payer(),
@@ -347,6 +352,7 @@ async fn a_renewal_is_kept_by_line_and_month_and_a_stale_one_is_refused() {
     assert_eq!(rows[0].quantity, UnitMicros::new(i128::from(i64::MAX) * 4));
     assert_eq!(store.uninvoiced(&payer()).await.unwrap(), rows);
     sound(&store).await;
+}
 }
 
 fn interval(number: u128) -> StoredInterval {
@@ -383,10 +389,9 @@ fn interval(number: u128) -> StoredInterval {
     }
 }
 
-#[tokio::test]
-async fn intervals_and_intents_read_back_as_they_were_written_and_changes_keep_their_order() {
-    let folder = Folder::fresh("intervals");
-    let store = funded(&folder, 1_000_000).await;
+on_both! {
+async fn intervals_and_intents_read_back_as_they_were_written_and_changes_keep_their_order(place) {
+    let store = funded(place, 1_000_000).await;
     let border = Border {
         at: at(99),
         source: BorderSource::Sweep,
@@ -444,11 +449,11 @@ async fn intervals_and_intents_read_back_as_they_were_written_and_changes_keep_t
     );
     assert!(store.open_intents().await.unwrap().is_empty());
 }
+}
 
-#[tokio::test]
-async fn a_notice_of_one_step_is_kept_once() {
-    let folder = Folder::fresh("notice");
-    let store = funded(&folder, 1).await;
+on_both! {
+async fn a_notice_of_one_step_is_kept_once(place) {
+    let store = funded(place, 1).await;
     for text in ["first", "second"] {
         let notice = Notice {
             payer: payer(),
@@ -472,12 +477,17 @@ async fn a_notice_of_one_step_is_kept_once() {
         Some("second")
     );
 }
+}
 
 #[tokio::test]
 async fn a_changed_transfer_breaks_the_chain() {
     use sqlx::Connection as _;
     let folder = Folder::fresh("chain");
-    let store = funded(&folder, 1_000_000).await;
+    let place = Somewhere::Folder(folder);
+    let store = funded(&place, 1_000_000).await;
+    let Somewhere::Folder(folder) = &place else {
+        panic!("it is one");
+    };
     for number in 1..=3 {
         store.submit(hold_with_intent(number, 5)).await.unwrap();
     }
@@ -495,10 +505,44 @@ async fn a_changed_transfer_breaks_the_chain() {
     assert!(faults[0].to_string().contains("chain"));
 }
 
-#[tokio::test]
-async fn facts_are_kept_by_their_natural_keys_and_audit_by_age() {
-    let folder = Folder::fresh("facts");
-    let store = Store::open(&folder.0).await.unwrap();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_transfer_breaks_the_chain_that_was_sealed_behind_it() {
+    use sqlx::Connection as _;
+    let place = Somewhere::postgres().await;
+    let Somewhere::Postgres(url) = &place else {
+        panic!("it is one");
+    };
+    let store = funded(&place, 1_000_000).await;
+    for number in 1..=3 {
+        store.submit(hold_with_intent(number, 5)).await.unwrap();
+    }
+    let mut other = sqlx::PgConnection::connect(url).await.unwrap();
+    let schema = sqlx::query("SET search_path = faregate_ledger");
+    schema.execute(&mut other).await.unwrap();
+    let sealed = "SELECT count(*) FROM seal";
+    while sqlx::query_scalar::<_, i64>(sealed)
+        .fetch_one(&mut other)
+        .await
+        .unwrap()
+        < 4
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    sound(&store).await;
+    let change = "UPDATE transfer SET event = 'gift' WHERE seq = 2";
+    let refused = sqlx::query(change).execute(&mut other).await;
+    assert!(refused.unwrap_err().to_string().contains("never changed"));
+    let drop_guard = "DROP TRIGGER transfer_is_never_changed ON transfer";
+    sqlx::query(drop_guard).execute(&mut other).await.unwrap();
+    sqlx::query(change).execute(&mut other).await.unwrap();
+    let faults = store.verify().await.unwrap().faults;
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].to_string().contains("chain"));
+}
+
+on_both! {
+async fn facts_are_kept_by_their_natural_keys_and_audit_by_age(place) {
+    let store = place.open().await;
     let facts = store.facts();
     let row = |raw: &str| UsageRow {
         key: "1/vm-1/2026-11-01".to_owned(),
@@ -549,14 +593,14 @@ async fn facts_are_kept_by_their_natural_keys_and_audit_by_age() {
     facts.put_snapshot("listApis", &snapshot).await.unwrap();
     assert_eq!(facts.snapshot("listApis").await.unwrap(), Some(snapshot));
 }
+}
 
-/// Not a promise but a figure: holds a second on one hot balance with 128 callers waiting.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+// Not a promise but a figure: holds a second on one hot balance with 128 callers waiting.
+on_both! {
 #[ignore = "a measurement; run it by name with --nocapture"]
 #[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
-async fn holds_a_second_on_one_hot_balance() {
-    let folder = Folder::fresh("speed");
-    let store = funded(&folder, 1_000_000_000_000).await;
+async fn holds_a_second_on_one_hot_balance(place) {
+    let store = funded(place, 1_000_000_000_000).await;
     let started = std::time::Instant::now();
     let mut tasks = Vec::new();
     for caller in 0..128_u128 {
@@ -577,4 +621,5 @@ async fn holds_a_second_on_one_hot_balance() {
     let micros = started.elapsed().as_micros();
     println!("holds/s: {}", 128 * 200 * 1_000_000 / micros);
     sound(&store).await;
+}
 }

@@ -1,0 +1,239 @@
+//! A real PostgreSQL of the tests' own, and where a test keeps its books: in a folder or in there.
+//!
+//! One server serves all tests of a run, each in a database of its own; it ends with the run. What
+//! breaks the server has one to itself.
+
+use crate::store::Folder;
+use faregate::store::{Place, Store};
+use secrecy::SecretString;
+use sqlx::Connection as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A server in a folder of its own.
+pub struct Server {
+    port: u16,
+    folder: Folder,
+}
+
+/// Ends the server when the process of the tests is gone, however it ended.
+const WATCHED: &str = "\"$@\" & server=$!\n\
+    while kill -0 \"$0\" 2>/dev/null && kill -0 $server 2>/dev/null; do sleep 0.2; done\n\
+    kill -QUIT $server 2>/dev/null; wait $server";
+
+impl Server {
+    /// The one that all tests share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// A new one.
+    pub fn start() -> Self {
+        let folder = Folder::fresh("postgres");
+        if root() {
+            let mut owned = Command::new("chown");
+            let owned = owned.arg("postgres").arg(&folder.0).status();
+            assert!(owned.unwrap().success(), "PostgreSQL does not run as root");
+        }
+        let data = folder.0.join("data");
+        let made = tool("initdb")
+            .args(["--auth=trust", "--username=faregate", "--encoding=UTF8"])
+            .args(["--locale=C.UTF-8", "--no-sync", "--pgdata"])
+            .arg(&data)
+            .current_dir(&folder.0)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.unwrap().success(), "initdb fails");
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let server = Self { port, folder };
+        server.serve();
+        server
+    }
+
+    /// Starts the server in its folder; as it does again after a kill.
+    pub fn serve(&self) {
+        let port = self.port.to_string();
+        let server = tool("postgres");
+        let mut watched = Command::new("sh");
+        watched.args(["-c", WATCHED, &std::process::id().to_string()]);
+        watched.arg(server.get_program()).args(server.get_args());
+        watched
+            .arg("-D")
+            .arg(self.data())
+            .args(["-p", &port, "-k", "", "-h", "127.0.0.1"])
+            .args(["-c", "max_connections=300", "-c", "log_min_messages=fatal"])
+            .current_dir(&self.folder.0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let asked = || {
+            let mut asked = tool("pg_isready");
+            asked.args(["-q", "-h", "127.0.0.1", "-p", &port]);
+            asked.status().is_ok_and(|status| status.success())
+        };
+        for _ in 0..300 {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() && asked() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("PostgreSQL does not accept connections on port {port}");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.0.join("data")
+    }
+
+    /// Sends a signal to the postmaster: `-STOP`, `-CONT`, `-KILL`.
+    pub fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().trim().to_owned();
+        let group = Command::new("pkill").args([name, "-P", &pid]).status();
+        group.unwrap();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://faregate@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A new database; its address.
+    pub async fn database(&self) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("books_{}_{count}", std::process::id());
+        let url = self.url("postgres");
+        let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+        let text = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+        self.url(&name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.signal("-QUIT");
+    }
+}
+
+fn root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout.trim_ascii() == b"0"
+}
+
+/// One of PostgreSQL's programs, never run as root.
+fn tool(name: &str) -> Command {
+    let program = programs().join(name);
+    if !root() {
+        return Command::new(program);
+    }
+    let mut lowered = Command::new("setpriv");
+    lowered.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    lowered.arg(program);
+    lowered
+}
+
+/// Where the newest PostgreSQL's programs are: Debian keeps them out of the path.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let newest = versions
+        .filter_map(|entry| {
+            entry
+                .ok()?
+                .file_name()
+                .into_string()
+                .ok()?
+                .parse::<u32>()
+                .ok()
+        })
+        .max();
+    match newest {
+        Some(version) => Path::new("/usr/lib/postgresql")
+            .join(version.to_string())
+            .join("bin"),
+        None => PathBuf::from("/usr/bin"),
+    }
+}
+
+/// Where a test keeps its books.
+pub enum Somewhere {
+    Folder(Folder),
+    Postgres(String),
+}
+
+impl Somewhere {
+    pub fn folder(name: &str) -> Self {
+        Self::Folder(Folder::fresh(name))
+    }
+
+    pub async fn postgres() -> Self {
+        Self::Postgres(Server::shared().database().await)
+    }
+
+    /// New books of the same kind.
+    pub async fn fresh(&self) -> Self {
+        match self {
+            Self::Folder(_) => Self::folder("fresh"),
+            Self::Postgres(_) => Self::postgres().await,
+        }
+    }
+
+    pub fn place(&self, node: &str) -> Place {
+        match self {
+            Self::Folder(folder) => Place::Folder(folder.0.clone()),
+            Self::Postgres(url) => Place::Postgres {
+                url: SecretString::from(url.clone()),
+                node: Some(node.to_owned()),
+            },
+        }
+    }
+
+    pub async fn open(&self) -> Store {
+        Store::open_at(&self.place("one")).await.unwrap()
+    }
+
+    /// Another node on the same books, where there can be one.
+    pub async fn another(&self, node: &str) -> Store {
+        Store::open_at(&self.place(node)).await.unwrap()
+    }
+}
+
+/// The same test on both databases: `sqlite` and `postgres` in a module of the test's name.
+macro_rules! on_both {
+    ($($(#[$attribute:meta])* async fn $name:ident($place:ident) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $(#[$attribute])*
+            async fn sqlite() {
+                promised(&$crate::postgres::Somewhere::folder(stringify!($name))).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $(#[$attribute])*
+            async fn postgres() {
+                promised(&$crate::postgres::Somewhere::postgres().await).await;
+            }
+
+            async fn promised($place: &$crate::postgres::Somewhere) $body
+        }
+    )*};
+}
+pub(crate) use on_both;
