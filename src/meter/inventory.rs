@@ -167,6 +167,11 @@ impl Inventory {
         }
         ended
     }
+    /// Takes a meter away that runs no more, or otherwise, as another node stored it.
+    pub fn forget(&mut self, meter: &MeterId) {
+        let before = self.set_open(meter.clone(), None);
+        self.undo.push(Undo::Open(meter.clone(), before));
+    }
     /// The meters touched since the last [`Inventory::settle`], whatever became of them.
     #[must_use]
     pub fn touched(&self) -> BTreeSet<MeterId> {

@@ -1,11 +1,14 @@
 //! Edge: an answer of CloudStack becomes intervals, a settled hold and a moved figure.
 //!
-//! One inventory, one writer: what is observed is applied in memory and stored in one transaction
-//! with the settlement of its hold; if the store says no, the inventory is read back from it.
+//! What is observed is applied in memory and stored in one transaction with the settlement of its
+//! hold; if the store says no, the inventory is read back from it. Where several nodes meter,
+//! each takes in what the others stored before it observes, and the store refuses what was
+//! decided on less than all of it.
 
 use super::inventory::Inventory;
 use super::observe::{FactQuestion, Observed, ObservedCall, observe};
-use super::resource::{Interval, MeterId, Owner};
+use super::resource::{Interval, Owner};
+use super::running::Running;
 use crate::clock::Clock;
 use crate::cloudstack::tree::Node;
 use crate::ledger::Command;
@@ -19,12 +22,15 @@ use crate::upstream::UpstreamError;
 use crate::upstream::directory::Directory;
 use crate::upstream::service::Service;
 use arc_swap::ArcSwap;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{Mutex, mpsc};
 
 /// Questions that follow from one another: VM → volumes, network → addresses.
 const ROUNDS_MAX: usize = 4;
+/// What another node saw in between has an observation computed again; this many in a row are not
+/// to be expected.
+const STALE_MAX: usize = 64;
 
 /// What was observed could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +44,7 @@ pub enum MeterFault {
 }
 
 /// What happens to the books together with what was observed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Settlement {
     /// For the ledger: settle or give back.
     pub command: Option<Command>,
@@ -74,12 +80,6 @@ struct Filled {
     node: Node,
 }
 
-#[derive(Debug, Default)]
-struct Running {
-    inventory: Inventory,
-    rows: HashMap<MeterId, StoredInterval>,
-}
-
 /// The live meter.
 #[derive(Debug)]
 pub struct Meter {
@@ -106,7 +106,7 @@ impl Meter {
         clock: Clock,
         wake: mpsc::Sender<PayerId>,
     ) -> Result<Self, StoreError> {
-        let running = Mutex::new(read_back(&store).await?);
+        let running = Mutex::new(Running::read_back(&store).await?);
         Ok(Self {
             store,
             service,
@@ -131,8 +131,15 @@ impl Meter {
     ) -> Result<(), MeterFault> {
         let filled = self.fill(calls).await?;
         let mut running = self.running.lock().await;
-        let _ = observe_all(calls, &filled, &mut running.inventory);
-        self.keep(&mut running, settlement).await
+        for _ in 0..STALE_MAX {
+            running.catch_up(&self.store).await?;
+            let _ = observe_all(calls, &filled, &mut running.inventory);
+            match self.keep(&mut running, settlement.clone()).await {
+                Err(MeterFault::Store(StoreError::Stale)) => {}
+                other => return other,
+            }
+        }
+        Err(StoreError::Stale.into())
     }
 
     /// Applies changes that a sweep found.
@@ -142,24 +149,30 @@ impl Meter {
     pub async fn apply(&self, observed: Observed) -> Result<(), MeterFault> {
         let mut running = self.running.lock().await;
         let running = &mut *running;
-        observed.apply_to(&mut running.inventory);
-        self.keep(running, Settlement::default()).await
+        for _ in 0..STALE_MAX {
+            running.catch_up(&self.store).await?;
+            observed.clone().apply_to(&mut running.inventory);
+            match self.keep(running, Settlement::default()).await {
+                Err(MeterFault::Store(StoreError::Stale)) => {}
+                other => return other,
+            }
+        }
+        Err(StoreError::Stale.into())
     }
 
     /// What runs now.
     pub async fn running(&self) -> Vec<Interval> {
-        self.running
-            .lock()
-            .await
-            .inventory
-            .running()
-            .cloned()
-            .collect()
+        let known = |inventory: &Inventory| inventory.running().cloned().collect();
+        self.with_inventory(known).await
     }
 
     /// Looks at the inventory without changing it.
     pub async fn with_inventory<T>(&self, look: impl FnOnce(&Inventory) -> T) -> T {
-        look(&self.running.lock().await.inventory)
+        let mut running = self.running.lock().await;
+        if let Err(fault) = running.catch_up(&self.store).await {
+            tracing::warn!(verb = "meter", %fault, "what other nodes saw is not known yet");
+        }
+        look(&running.inventory)
     }
 
     /// Stores the difference between the inventory and its rows, with the settlement.
@@ -168,7 +181,7 @@ impl Meter {
         let intervals = match self.difference(running, settlement.hold, &mut payers).await {
             Ok(changes) => changes,
             Err(fault) => {
-                *running = read_back(&self.store).await?;
+                *running = Running::read_back(&self.store).await?;
                 return Err(fault.into());
             }
         };
@@ -180,6 +193,7 @@ impl Meter {
         let work = Work {
             command: settlement.command,
             intents: settlement.intents,
+            seen: (!intervals.is_empty()).then_some(running.seen),
             intervals,
             ..Work::default()
         };
@@ -187,9 +201,12 @@ impl Meter {
             return Ok(());
         }
         match self.store.submit(work).await {
-            Ok(done) => payers.extend(done.effects.payers.into_iter().map(|p| p.payer)),
+            Ok(done) => {
+                running.seen = done.tide.unwrap_or(running.seen);
+                payers.extend(done.effects.payers.into_iter().map(|p| p.payer));
+            }
             Err(fault) => {
-                *running = read_back(&self.store).await?;
+                *running = Running::read_back(&self.store).await?;
                 return Err(fault.into());
             }
         }
@@ -243,10 +260,12 @@ impl Meter {
         hold: Option<HoldId>,
         payers: &mut BTreeSet<PayerId>,
     ) -> Result<Vec<IntervalChange>, UpstreamError> {
-        let Running { inventory, rows } = running;
+        let Running {
+            inventory, rows, ..
+        } = running;
         let mut changes = Vec::new();
         let touched = inventory.touched();
-        rename(inventory, rows, &touched);
+        rows.rename(inventory, &touched);
         for ended in inventory.take_ended() {
             let row = match rows.remove(&ended.meter) {
                 Some(row) => row,
@@ -263,9 +282,7 @@ impl Meter {
             match rows.get_mut(&open.meter) {
                 Some(row) if row.interval == *open => continue,
                 Some(row) => row.interval = open.clone(),
-                None => {
-                    rows.insert(open.meter.clone(), self.row(open, hold).await?);
-                }
+                None => rows.insert(self.row(open, hold).await?),
             }
             if let Some(row) = rows.get(&open.meter) {
                 payers.extend(row.payer.clone());
@@ -453,39 +470,6 @@ fn given_back(settlement: Settlement) -> Settlement {
         command,
         ..settlement
     }
-}
-
-/// Rows of things that got their real id take that name.
-fn rename(
-    inventory: &Inventory,
-    rows: &mut HashMap<MeterId, StoredInterval>,
-    touched: &BTreeSet<MeterId>,
-) {
-    for old in touched {
-        if let Some(mut row) = rows.remove(old) {
-            row.interval.meter.resource = inventory.current_name(&old.resource).clone();
-            rows.insert(row.interval.meter.clone(), row);
-        }
-    }
-}
-
-async fn read_back(store: &Store) -> Result<Running, StoreError> {
-    let mut running = Running::default();
-    for row in store.open_intervals(None).await? {
-        let open = super::resource::Change::Open(row.interval.clone());
-        running.inventory.apply(open);
-        // What belongs to a VM ends with it, also after a restart.
-        if let Some(vm) = row.interval.attributes.vm.clone() {
-            let child = row.interval.meter.resource.clone();
-            running
-                .inventory
-                .learn(super::inventory::Fact::Child(child, vm));
-        }
-        running.rows.insert(row.interval.meter.clone(), row);
-    }
-    running.inventory.take_ended();
-    running.inventory.settle();
-    Ok(running)
 }
 
 #[cfg(test)]

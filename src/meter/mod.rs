@@ -6,6 +6,7 @@
 pub mod inventory;
 pub mod observe;
 pub mod resource;
+mod running;
 pub mod spend;
 pub mod line;
 pub mod follow;

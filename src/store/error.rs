@@ -19,6 +19,10 @@ pub enum StoreError {
     /// The outcome is not known, or the store cannot be reached.
     #[error("the store did not answer: {0}")]
     Lost(String),
+    /// Another node changed the intervals meanwhile: what was decided on the old ones is decided
+    /// again.
+    #[error("another node changed the meters' intervals in between")]
+    Stale,
     /// Another node ended this node's epoch: it was cut off for too long.
     #[error(
         "node `{0}` was cut off and another one went on in its place: nothing more is written \

@@ -13,12 +13,12 @@ use crate::ledger::records::Account;
 use crate::ledger::things::Things;
 use crate::ledger::touches::Touches;
 use crate::ledger::verify::chain;
-use crate::ledger::{Command, Effects, LedgerRefusal, Loaded, decide};
+use crate::ledger::{Command, Effects, Loaded, decide};
 use crate::terms::ids::PayerId;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) type Outcome = Result<Done, LedgerRefusal>;
+pub(super) type Outcome = Result<Done, StoreError>;
 
 /// In whose name a node writes: its epoch must still run when a group is committed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -134,11 +134,19 @@ impl Group<'_> {
         let commands: Vec<&Command> = works.iter().filter_map(|w| w.command.as_ref()).collect();
         let mut loaded = self.load(&commands).await?;
         let mut things = self.things_of(works).await?;
+        let mut tide = self.tide(works).await?;
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            let outcome = claims::admit(work, &things).and_then(|()| match &work.command {
-                None => Ok(Done::default()),
-                Some(command) => decide(command, &loaded).map(|effects| Done { effects }),
+            let outcome = tide.admit(work).and_then(|turned| {
+                claims::admit(work, &things)?;
+                let effects = match &work.command {
+                    None => Effects::default(),
+                    Some(command) => decide(command, &loaded)?,
+                };
+                Ok(Done {
+                    effects,
+                    tide: turned,
+                })
             });
             if outcome.is_ok() {
                 claims::absorb(work, &mut things);
@@ -155,6 +163,18 @@ impl Group<'_> {
         let passed: Vec<&Work> = passed.map(|(work, _)| *work).collect();
         self.save_rest(&passed).await?;
         Ok(outcomes)
+    }
+
+    /// The turn of the intervals, where works of this group change them.
+    async fn tide(&mut self, works: &[&Work]) -> Result<Tide, StoreError> {
+        let changes = works.iter().any(|work| !work.intervals.is_empty());
+        if !changes || matches!(self.connection, Connection::Sqlite(_)) {
+            return Ok(Tide::default());
+        }
+        let turned = self.connection.fetch(Query::of(sql::TURN_TIDE)).await;
+        let turned = turned.map_err(|error| StoreError::of(self.file, &error))?;
+        let at = turned.first().map(|row| row.get("at")).transpose()?;
+        Ok(Tide { at, taken: false })
     }
 
     /// What the payers have whose works have limits to keep. What the works of this group open,
@@ -293,7 +313,7 @@ impl Group<'_> {
         let mut done = Vec::new();
         let mut effects: Vec<&Effects> = Vec::new();
         for (work, outcome) in works.iter().zip(outcomes) {
-            if let (Some(command), Ok(Done { effects: one })) = (&work.command, outcome)
+            if let (Some(command), Ok(Done { effects: one, .. })) = (&work.command, outcome)
                 && !one.already_done
             {
                 let digest = to_row::hex(&one.digest);
@@ -379,6 +399,29 @@ impl Group<'_> {
             .collect();
         let meta = meta.into_iter().map(|(key, value)| json!([key, value]));
         self.bulk(sql::PUT_META, meta.collect()).await
+    }
+}
+
+/// The turn of the intervals in this group. One work that was decided on the turn before may have
+/// it; whoever decided on an older one, or on the same, decides again.
+#[derive(Default)]
+struct Tide {
+    at: Option<i64>,
+    taken: bool,
+}
+
+impl Tide {
+    fn admit(&mut self, work: &Work) -> Result<Option<i64>, StoreError> {
+        let Some(at) = self.at.filter(|_| !work.intervals.is_empty()) else {
+            return Ok(None);
+        };
+        if let Some(seen) = work.seen
+            && (self.taken || seen != at - 1)
+        {
+            return Err(StoreError::Stale);
+        }
+        self.taken = true;
+        Ok(Some(at))
     }
 }
 

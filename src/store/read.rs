@@ -194,6 +194,20 @@ impl Store {
         self.all(query, from_row::interval).await
     }
 
+    /// The last change of the intervals, where several nodes make them.
+    pub async fn tide(&self) -> Read<Option<i64>> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(..) => self.one(Query::of(sql::TIDE), |row| row.get("at")).await,
+        }
+    }
+
+    /// Intervals that changed after one change, up to another, of several nodes.
+    pub async fn intervals_changed(&self, after: i64, up_to: i64) -> Read<Vec<StoredInterval>> {
+        let query = Query::of(sql::CHANGED).bind(after).bind(up_to);
+        self.all(query, from_row::interval).await
+    }
+
     /// Intervals that ran at some time in the period, of one payer or of all, oldest first.
     pub async fn intervals_in(
         &self,

@@ -324,8 +324,14 @@ pub(super) const TAKE_LEASE: Sql = postgres(
      SELECT epoch FROM taken",
 );
 /// Gives a lease back, so that nobody waits for its end, and nobody is fenced.
-pub(super) const LEAVE_LEASE: Sql =
-    postgres("DELETE FROM lease WHERE name = $1 AND holder = $2");
+pub(super) const LEAVE_LEASE: Sql = postgres("DELETE FROM lease WHERE name = $1 AND holder = $2");
+/// The next turn of the intervals; the others wait for it until this group is through.
+pub(super) const TURN_TIDE: Sql = postgres("UPDATE tide SET at = at + 1 RETURNING at");
+/// The last turn that is committed.
+pub(super) const TIDE: Sql = postgres("SELECT at FROM tide");
+/// What changed in turns after one, up to another.
+pub(super) const CHANGED: Sql =
+    postgres("SELECT * FROM interval WHERE changed > $1 AND changed <= $2 ORDER BY changed, id");
 /// One sealer at a time.
 pub(super) const SEAL_TURN: Sql =
     postgres("SELECT pg_try_advisory_xact_lock(hashtextextended('seal', 0)) AS got");

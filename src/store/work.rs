@@ -160,6 +160,9 @@ pub struct Work {
     pub intents: Vec<IntentChange>,
     /// Intervals that go with it.
     pub intervals: Vec<IntervalChange>,
+    /// The last change of the intervals that those were decided on, where several nodes make
+    /// them; after a later one nothing is done.
+    pub seen: Option<i64>,
     /// Notices that go with it.
     pub notices: Vec<Notice>,
     /// Keys of `meta` that go with it: epochs, cursors.
@@ -182,4 +185,6 @@ impl Work {
 pub struct Done {
     /// What the command changed, new figures of its payers included; empty where there was none.
     pub effects: Effects,
+    /// The change of the intervals that this was, where several nodes make them.
+    pub tide: Option<i64>,
 }

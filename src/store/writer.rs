@@ -3,9 +3,9 @@
 
 use super::database::Connection;
 use super::error::StoreError;
-use super::group::{self, Fence, Ground, Outcome};
+use super::group::{self, Fence, Ground};
 use super::open::Access;
-use super::work::{Done, Work};
+use super::work::Work;
 use crate::terms::limits::{HOLD_GROUP_MAX, LEDGER_QUEUE_MAX};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot, watch};
 
-type Answer = Result<Done, StoreError>;
+type Answer = group::Outcome;
 
 /// A work and where its answer goes.
 pub(super) struct Job {
@@ -182,7 +182,7 @@ impl Writer {
         &mut self,
         works: &[&Work],
         wait: bool,
-    ) -> Result<Vec<Option<Outcome>>, StoreError> {
+    ) -> Result<Vec<Option<Answer>>, StoreError> {
         let ground = Ground {
             connection: &mut self.connection,
             file: &self.file,
@@ -193,7 +193,7 @@ impl Writer {
 
     async fn serve(&mut self, works: &[&Work], wait: bool) -> Vec<Option<Answer>> {
         let fault = match self.group(works, wait).await {
-            Ok(outcomes) => return outcomes.into_iter().map(|o| o.map(told)).collect(),
+            Ok(outcomes) => return outcomes,
             Err(fault) => fault,
         };
         tracing::error!(%fault, works = works.len(), "ledger: a group was not written");
@@ -207,7 +207,7 @@ impl Writer {
         for work in works {
             let one = self.group(&[*work], true).await;
             let one = one.and_then(|mut all| match all.pop().flatten() {
-                Some(outcome) => told(outcome),
+                Some(outcome) => outcome,
                 None => Err(fault.clone()),
             });
             answers.push(Some(one));
@@ -232,10 +232,6 @@ impl Writer {
             }
         }
     }
-}
-
-fn told(outcome: Outcome) -> Answer {
-    outcome.map_err(StoreError::Refused)
 }
 
 /// Checkpoints passively, on a connection of its own, so that no group waits for one.

@@ -185,11 +185,27 @@ CREATE TABLE interval (
     start_at     BIGINT NOT NULL,
     start_source TEXT   NOT NULL,
     end_at       BIGINT,
-    end_source   TEXT
+    end_source   TEXT,
+    changed      BIGINT NOT NULL
 );
+CREATE INDEX interval_changed ON interval (changed);
 CREATE INDEX interval_open ON interval (payer) WHERE end_at IS NULL;
 CREATE INDEX interval_of_payer ON interval (payer, end_at);
 CREATE INDEX interval_of_resource ON interval (resource);
+
+-- Whoever changes intervals takes the next turn: a node that decided on less than all turns before
+-- decides again, and finds what it does not know by the turn in which it changed.
+CREATE TABLE tide (
+    at BIGINT NOT NULL
+);
+INSERT INTO tide VALUES (0);
+CREATE FUNCTION in_this_turn() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.changed := (SELECT at FROM tide);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER interval_changes_in_a_turn BEFORE INSERT OR UPDATE ON interval
+    FOR EACH ROW EXECUTE FUNCTION in_this_turn();
 
 CREATE TABLE notice (
     payer   TEXT COLLATE "C" NOT NULL,
