@@ -74,6 +74,12 @@ fn describe(config: &Config) {
         "reader     key {}…, secret hidden",
         config.upstream.reader_key.get(..6).unwrap_or("")
     );
-    println!("store      {}", config.store.display());
+    match &config.postgres {
+        None => println!("store      {}", config.store.display()),
+        Some(postgres) => println!(
+            "store      PostgreSQL, its address hidden, as node {}",
+            postgres.node
+        ),
+    }
     println!("policies   {}", config.policies.display());
 }

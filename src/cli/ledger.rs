@@ -92,7 +92,7 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
     };
     let config = load(path)?;
     block_on(async {
-        let store = Store::open(&config.store).await?;
+        let store = Store::open_at(&wiring::place(&config, false)).await?;
         match question {
             LedgerQuestion::Verify { .. } => verify(&store).await,
             LedgerQuestion::Balances { .. } => balances(&store).await,

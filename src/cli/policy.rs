@@ -6,6 +6,7 @@ use crate::cloudstack::query::ParamMap;
 use crate::config;
 use crate::policy::check::{self, PolicyFault};
 use crate::policy::table as verdicts;
+use crate::process::wiring;
 use crate::rate::table as charges;
 use crate::store::{AuditRow, Store};
 use crate::terms::ids::CallId;
@@ -153,7 +154,7 @@ struct Observed {
 fn report(path: &Path, during: Period) -> anyhow::Result<ExitCode> {
     let config = load(path)?;
     let rows = block_on(async {
-        let store = Store::open(&config.store).await?;
+        let store = Store::open_at(&wiring::place(&config, false)).await?;
         anyhow::Ok(store.facts().observed(during).await?)
     })?;
     let rows = rows.with_context(|| format!("the store in {}", config.store.display()))?;

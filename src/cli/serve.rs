@@ -68,6 +68,13 @@ async fn serve(config: Config, sockets: Sockets) -> anyhow::Result<ExitCode> {
                 node.drain().await;
                 return Ok(ExitCode::SUCCESS);
             }
+            () = node.cut_off() => {
+                node.drain().await;
+                anyhow::bail!(
+                    "this node was cut off from the books and another one went on in its place; \
+                     start it again"
+                );
+            }
             successor = node.successor() => successor,
         };
         match node.hand_over(successor).await? {

@@ -4,11 +4,13 @@
 //! Unknown keys are faults. The environment overrides secrets and addresses alone. The parts are
 //! handed out by value: nobody reads a global.
 
+mod books;
 mod serving;
 mod shape;
 pub mod vault;
 mod starter;
 
+pub use books::PostgresConfig;
 pub use serving::{Entry, TlsListen};
 pub use shape::check;
 pub use starter::{STARTER_CONFIG, STARTER_POLICIES};
@@ -115,7 +117,8 @@ pub struct Config {
     pub listen: Listen,
     /// The management server.
     pub upstream: UpstreamConfig,
-    /// Folder of `ledger.db` and `facts.db`.
+    /// Folder of what this node keeps: `ledger.db` and `facts.db`, where the books are no
+    /// PostgreSQL's.
     pub store: PathBuf,
     /// Folder of the policies.
     pub policies: PathBuf,
@@ -131,6 +134,8 @@ pub struct Config {
     pub commands: CommandConfig,
     /// How calls are counted.
     pub counters: CounterConfig,
+    /// Where the books lie for several nodes; none for the two files in `store`.
+    pub postgres: Option<PostgresConfig>,
 }
 
 /// Reads and checks a configuration file.

@@ -1,5 +1,6 @@
 //! Edge: the configuration as written, and the check that turns it into [`Config`].
 
+use super::books::{WrittenPostgres, check_postgres};
 use super::serving::{WrittenEntry, WrittenTls, check_entry, check_tls};
 use super::{CommandConfig, Config, CounterConfig, Fault, Listen, UiConfig, UpstreamConfig};
 use secrecy::SecretString;
@@ -21,6 +22,7 @@ struct Written {
     commands: toml::Table,
     #[serde(default)]
     counters: WrittenCounters,
+    postgres: Option<WrittenPostgres>,
 }
 
 #[derive(Deserialize, Default)]
@@ -137,6 +139,7 @@ pub fn check(
     let upstream = check_upstream(&written.upstream, folder, environment, &mut faults);
     let commands = check_commands(&written.commands, &mut faults);
     let counters = check_counters(&written.counters, environment, &mut faults);
+    let postgres = check_postgres(&written.postgres, environment, &mut faults);
     let path = |value: &Option<String>, default: &str| -> PathBuf {
         folder.join(value.as_deref().unwrap_or(default))
     };
@@ -153,6 +156,7 @@ pub fn check(
             ui: check_ui(&written.ui),
             commands,
             counters,
+            postgres,
         }),
         _ => Err(faults.found),
     }

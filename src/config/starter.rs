@@ -37,6 +37,12 @@ policies = "policies"     # sellers, customers, price books, prepaid terms
 invoices = "invoices"     # where issued documents are written
 key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`, keep it private
 
+# Books for several nodes, in place of ledger.db and facts.db. FAREGATE_POSTGRES_URL and
+# FAREGATE_NODE win.
+# [postgres]
+# url = "postgres://faregate@10.0.0.9/faregate"
+# node = "gate-1"                        # each node's own name
+
 [counters]
 # nodes = 3                             # each grants its share of a call limit, unless
 # redis = "redis://10.0.0.9:6379/0"     # all count together here; FAREGATE_REDIS_URL wins

@@ -316,7 +316,8 @@ impl Renewals {
     }
 
     async fn renew_due(&self) {
-        if self.halted() {
+        // Where several nodes share the books, one of them renews for all.
+        if self.halted() || !self.store.keeps() {
             return;
         }
         let payers = match self.store.payers().await {

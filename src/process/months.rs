@@ -45,6 +45,9 @@ pub async fn run(product: Arc<Product>, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = tick.tick() => {
+                if !product.store.keeps() {
+                    continue;
+                }
                 if let Err(fault) = close_ended(&product).await {
                     tracing::warn!(verb = "issue", %fault, "a month is not closed");
                 }

@@ -7,10 +7,12 @@ use crate::config::Config;
 use crate::gate::accept::{self, Run, Speaks};
 use crate::gate::line::Core;
 use crate::meter::planned::PlannedText;
-use crate::store::AuditRow;
+use crate::store::{AuditRow, Standing};
+use crate::terms::ids::CallId;
 use crate::terms::time::SECOND;
 use crate::upstream::servers::Fleet;
 use anyhow::Context;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const AUDIT_ROWS_MAX: usize = 256;
 /// How long a new node waits for open calls to end.
 const HAND_OVER_MAX: Duration = Duration::from_secs(60);
+/// How often the keeper looks for calls that another node left behind, and how long a call was
+/// sent before it counts as left, wall time.
+const TAKE_UP_EVERY: Duration = Duration::from_secs(5);
+const LEFT_AFTER: i64 = 20 * SECOND;
+/// How long a node that ends takes to give its lease back.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// Between two looks at what is open.
 const QUIET_EVERY: Duration = Duration::from_millis(20);
 
@@ -40,6 +48,7 @@ pub struct Node {
     mark: Mark,
     run: watch::Sender<Run>,
     stop: watch::Sender<bool>,
+    standing: watch::Receiver<Standing>,
     cores: Vec<std::thread::JoinHandle<()>>,
 }
 
@@ -73,7 +82,7 @@ impl Node {
         let (stop, stopped) = watch::channel(false);
         let (run, running) = watch::channel(Run::Serve);
         take_up(&product).await?;
-        background(&product, queues, &stopped);
+        let standing = background(&product, queues, &stopped);
         tokio::spawn(super::console::serve(product.clone(), ops, stopped.clone()));
         if let Some(metrics) = sockets.one(Role::Metrics)? {
             let metrics = tokio::net::TcpListener::from_std(metrics)?;
@@ -95,8 +104,19 @@ impl Node {
             mark,
             run,
             stop,
+            standing,
             cores,
         })
+    }
+
+    /// Waits until this node was cut off from the books and another one went on in its place.
+    /// Nothing that it does is kept any more: it has to end, and may be started again.
+    pub async fn cut_off(&self) {
+        let mut standing = self.standing.clone();
+        let cut = standing.wait_for(|standing| *standing == Standing::CutOff);
+        if cut.await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// Waits for a new node that asks for the sockets.
@@ -139,11 +159,13 @@ impl Node {
             mark,
             run,
             stop,
+            standing,
             cores,
             ..
         } = self;
         end_cores(&run, cores).await;
         let _ = stop.send(true);
+        left(standing).await;
         product.store.close().await;
         drop((post, mark));
         tokio::task::spawn_blocking(move || successor.send(&sockets)).await??;
@@ -165,6 +187,7 @@ impl Node {
             sockets,
             run,
             stop,
+            standing,
             cores,
             mark,
             ..
@@ -173,9 +196,16 @@ impl Node {
         drop(sockets);
         end_cores(&run, cores).await;
         let _ = stop.send(true);
+        left(standing).await;
         product.store.close().await;
         drop(mark);
     }
+}
+
+/// Waits until the keeper's lease was given back; it runs out by itself where that fails.
+async fn left(mut standing: watch::Receiver<Standing>) {
+    let given_back = async { while standing.changed().await.is_ok() {} };
+    let _ = tokio::time::timeout(LEAVE_MAX, given_back).await;
 }
 
 async fn end_cores(run: &watch::Sender<Run>, cores: Vec<std::thread::JoinHandle<()>>) {
@@ -216,7 +246,15 @@ async fn take_up(product: &Arc<Product>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<bool>) {
+fn background(
+    product: &Arc<Product>,
+    queues: Queues,
+    stop: &watch::Receiver<bool>,
+) -> watch::Receiver<Standing> {
+    let (tell, standing) = watch::channel(Standing::default());
+    let (store, stopped) = (product.store.clone(), stop.clone());
+    tokio::spawn(async move { store.stand(tell, stopped).await });
+    tokio::spawn(keep(product.clone(), standing.clone(), stop.clone()));
     let renewals = product.renewals.clone();
     let stopped = stop.clone();
     tokio::spawn(async move { renewals.run(queues.wake, stopped).await });
@@ -228,6 +266,43 @@ fn background(product: &Arc<Product>, queues: Queues, stop: &watch::Receiver<boo
     tokio::spawn(super::months::run(product.clone(), stop.clone()));
     tokio::spawn(super::reload::run(product.clone(), stop.clone()));
     tokio::spawn(super::certificates::run(product.clone(), stop.clone()));
+    standing
+}
+
+/// A node that becomes the keeper follows what other nodes left behind, and looks again now and
+/// then: a call whose own node is alive is settled once all the same.
+async fn keep(
+    product: Arc<Product>,
+    standing: watch::Receiver<Standing>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut taken: BTreeSet<CallId> = BTreeSet::new();
+    let mut tick = tokio::time::interval(TAKE_UP_EVERY);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stop.changed() => return,
+        }
+        if !product.store.shared() || *standing.borrow() != Standing::Keeps {
+            continue;
+        }
+        let open = match product.follower.unfinished().await {
+            Ok(open) => open,
+            Err(fault) => {
+                tracing::warn!(verb = "follow", %fault, "open calls cannot be read");
+                continue;
+            }
+        };
+        let now = product.clock.wall();
+        taken.retain(|call| open.iter().any(|left| left.call == *call));
+        for call in open {
+            let late = now.since(call.sent_wall) > LEFT_AFTER;
+            if late && taken.insert(call.call) {
+                tracing::info!(verb = "follow", call = %call.call, "a call is taken up");
+                let _ = product.gate.followed.send(call).await;
+            }
+        }
+    }
 }
 
 async fn audit(product: Arc<Product>, mut rows: mpsc::Receiver<AuditRow>) {
@@ -253,6 +328,9 @@ async fn sweeps(product: Arc<Product>, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = tick.tick() => {
+                if !product.store.keeps() {
+                    continue;
+                }
                 if let Err(fault) = product.sweep.once().await {
                     tracing::warn!(verb = "sweep", %fault, "the inventory was not swept");
                 }

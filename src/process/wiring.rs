@@ -18,7 +18,7 @@ use crate::meter::sweep::Sweep;
 use crate::policy;
 use crate::policy::customer::RuleSet;
 use crate::policy::mode::Mode;
-use crate::store::{AuditRow, Store};
+use crate::store::{AuditRow, Place, Store};
 use crate::terms::ids::PayerId;
 use crate::upstream::directory::Directory;
 use crate::upstream::servers::Servers;
@@ -124,7 +124,7 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let clock = clock(&config)?;
     let rules = rules(&config).map_err(|faults| as_error(&faults))?;
-    let store = Store::open(&config.store).await?;
+    let store = Store::open_at(&place(&config, true)).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
     let servers = servers(&config)?;
@@ -178,6 +178,18 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         reloads: super::reload::Reloads::default(),
     };
     Ok((Arc::new(product), queues))
+}
+
+/// Where the books lie: for the node that serves, or for a command that works beside it.
+#[must_use]
+pub fn place(config: &Config, serves: bool) -> Place {
+    match &config.postgres {
+        None => Place::Folder(config.store.clone()),
+        Some(postgres) => Place::Postgres {
+            url: postgres.url.clone(),
+            node: serves.then(|| postgres.node.clone()),
+        },
+    }
 }
 
 /// What goes into the queues of payers, calls and notes, and their receiving ends.

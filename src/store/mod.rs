@@ -27,6 +27,7 @@ mod writer;
 pub use check::Verified;
 pub use error::StoreError;
 pub use facts::{AuditRow, CachedKey, Facts, Snapshot, UsageRow};
+pub use lease::Standing;
 pub use read::TransferRow;
 pub use work::{
     Done, Intent, IntentChange, IntentStatus, IntervalChange, Notice, StoredInterval, Work,
@@ -164,6 +165,12 @@ impl Store {
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.books().facts
+    }
+
+    /// Whether other nodes write the same books.
+    #[must_use]
+    pub const fn shared(&self) -> bool {
+        matches!(self, Self::Postgres(..))
     }
 
     const fn books(&self) -> &Books {

@@ -303,6 +303,8 @@ pub(super) const LOCK: Sql = postgres(
 /// Whether this node may still write; nobody ends its epoch until the group is through.
 pub(super) const FENCE: Sql =
     postgres("SELECT epoch FROM node WHERE name = $1 AND epoch = $2 FOR SHARE");
+/// Whether this node's epoch still runs.
+pub(super) const EPOCH: Sql = postgres("SELECT epoch FROM node WHERE name = $1 AND epoch = $2");
 /// A node begins: whoever wrote under this name before cannot commit any more.
 pub(super) const BEGIN_EPOCH: Sql = postgres(
     "INSERT INTO node (name, epoch) VALUES ($1, 1) \

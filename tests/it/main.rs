@@ -13,6 +13,7 @@ mod ledger_events;
 mod postgres;
 mod store;
 mod nodes;
+mod nodes_served;
 mod store_crash;
 mod lifecycle;
 mod sandbox;
