@@ -93,7 +93,7 @@ async fn context(config: &Config, offline: bool) -> anyhow::Result<Context> {
         Some(path) => Clock::with_billing_file(path)?,
         None => Clock::system(),
     };
-    let store = Store::open_at(&wiring::place(&config, false)).await;
+    let store = Store::open_at(&wiring::place(config, false)).await;
     let store = store.with_context(|| format!("the store in {}", config.store.display()))?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
     let renewals = Renewals::new(store.clone(), rules.clone(), clock.clone());

@@ -20,6 +20,7 @@ use crate::policy::customer::RuleSet;
 use crate::policy::mode::Mode;
 use crate::store::{AuditRow, Place, Store};
 use crate::terms::ids::PayerId;
+use crate::terms::time::SECOND;
 use crate::upstream::directory::Directory;
 use crate::upstream::servers::Servers;
 use crate::upstream::service::Service;
@@ -125,6 +126,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let clock = clock(&config)?;
     let rules = rules(&config).map_err(|faults| as_error(&faults))?;
     let store = Store::open_at(&place(&config, true)).await?;
+    same_clock(&store, &clock).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
     let servers = servers(&config)?;
@@ -178,6 +180,22 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         reloads: super::reload::Reloads::default(),
     };
     Ok((Arc::new(product), queues))
+}
+
+/// Nodes that share books share their time: a clock that is off would charge other seconds than the
+/// other nodes do.
+async fn same_clock(store: &Store, clock: &Clock) -> anyhow::Result<()> {
+    let Some(theirs) = store.wall().await? else {
+        return Ok(());
+    };
+    let off = clock.wall().since(theirs).abs();
+    if off > CLOCK_OFF_MAX {
+        bail!(
+            "this node's clock differs from PostgreSQL's by {} ms: set both by NTP and start again",
+            off / 1_000
+        );
+    }
+    Ok(())
 }
 
 /// Where the books lie: for the node that serves, or for a command that works beside it.
@@ -279,6 +297,9 @@ pub fn service(config: &Config, servers: Arc<Servers>, clock: &Clock) -> Service
         clock.clone(),
     )
 }
+
+/// How far a node's clock may be from the database's.
+const CLOCK_OFF_MAX: i64 = 2 * SECOND;
 
 /// What the reading role must be able to call.
 const READS: [&str; 23] = [

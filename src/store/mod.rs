@@ -18,6 +18,7 @@ mod lock;
 mod open;
 mod postgres;
 mod read;
+mod save;
 mod seal;
 mod sql;
 mod to_row;
@@ -33,6 +34,7 @@ pub use work::{
     Done, Intent, IntentChange, IntentStatus, IntervalChange, Notice, StoredInterval, Work,
 };
 
+use crate::terms::time::Timestamp;
 use database::{Connection, Pool};
 use open::Access;
 use postgres::Schema;
@@ -159,6 +161,20 @@ impl Store {
     /// Every clone is closed with it: another process may write the books now.
     pub async fn close(&self) {
         self.books().queue.close().await;
+    }
+
+    /// The wall time of the server that several nodes share; none on one node.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it cannot be asked.
+    pub async fn wall(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(books, _) => {
+                let now = postgres::now(&books.readers).await?;
+                Ok(Some(Timestamp::from_micros(now)))
+            }
+        }
     }
 
     /// What can be pulled again.

@@ -171,14 +171,12 @@ pub(super) const PUT_TRANSFERS: Sql = Sql {
         6 debit text, 7 credit text, 8 amount number, 9 at number, 10 hash text
     ) "")
     .sqlite,
-    postgres: concat!(
-        "WITH written AS (INSERT INTO transfer \
+    postgres: "WITH written AS (INSERT INTO transfer \
         (id, payer, seller, currency, event, debit, credit, amount, at) SELECT \
         j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, \
         j.value ->> 6, j.value ->> 7, (j.value ->> 8)::bigint, (j.value ->> 9)::bigint \
         FROM json_array_elements($1::json) WITH ORDINALITY AS j(value, place) \
-        ORDER BY j.place RETURNING seq) INSERT INTO unsealed SELECT seq FROM written"
-    ),
+        ORDER BY j.place RETURNING seq) INSERT INTO unsealed SELECT seq FROM written",
 };
 pub(super) const PUT_PAYERS: Sql = put!("payer" (
     0 id text, 1 seller text, 2 currency text, 3 mode text, 4 credit_line number,

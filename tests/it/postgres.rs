@@ -64,7 +64,7 @@ impl Server {
         let mut watched = Command::new("sh");
         watched.args(["-c", WATCHED, &std::process::id().to_string()]);
         watched.arg(server.get_program()).args(server.get_args());
-        watched
+        let mut watch = watched
             .arg("-D")
             .arg(self.data())
             .args(["-p", &port, "-k", "", "-h", "127.0.0.1"])
@@ -74,6 +74,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        std::thread::spawn(move || watch.wait());
         let asked = || {
             let mut asked = tool("pg_isready");
             asked.args(["-q", "-h", "127.0.0.1", "-p", &port]);
@@ -214,7 +215,7 @@ impl Somewhere {
     }
 }
 
-/// The same test on both databases: `sqlite` and `postgres` in a module of the test's name.
+/// The same test on both databases: one each in a module of the test's name.
 macro_rules! on_both {
     ($($(#[$attribute:meta])* async fn $name:ident($place:ident) $body:block)*) => {$(
         mod $name {
@@ -222,13 +223,13 @@ macro_rules! on_both {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             $(#[$attribute])*
-            async fn sqlite() {
+            async fn it_holds_on_sqlite() {
                 promised(&$crate::postgres::Somewhere::folder(stringify!($name))).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             $(#[$attribute])*
-            async fn postgres() {
+            async fn it_holds_on_postgresql() {
                 promised(&$crate::postgres::Somewhere::postgres().await).await;
             }
 

@@ -598,9 +598,9 @@ async fn facts_are_kept_by_their_natural_keys_and_audit_by_age(place) {
 // Not a promise but a figure: holds a second on one hot balance with 128 callers waiting.
 on_both! {
 #[ignore = "a measurement; run it by name with --nocapture"]
-#[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 async fn holds_a_second_on_one_hot_balance(place) {
     let store = funded(place, 1_000_000_000_000).await;
+    #[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
     let started = std::time::Instant::now();
     let mut tasks = Vec::new();
     for caller in 0..128_u128 {
