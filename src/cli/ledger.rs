@@ -1,5 +1,6 @@
 //! Edge: `faregate top-up` and `faregate ledger`: money in by hand, and a look at the books.
 
+use super::books::{self, CopyArguments, DrillArguments, RebuildArguments};
 use crate::config;
 use crate::ledger::records::Purse;
 use crate::process::wiring;
@@ -41,6 +42,14 @@ pub enum LedgerQuestion {
         #[arg(long)]
         config: PathBuf,
     },
+    /// A consistent copy of the books, while they are written
+    Backup(CopyArguments),
+    /// Takes a backup back into empty books, of either kind of store
+    Restore(CopyArguments),
+    /// Takes a backup back aside and checks it, as a restore would
+    Drill(DrillArguments),
+    /// Makes every payer's figures anew from transfers and holds, and compares
+    Rebuild(RebuildArguments),
     /// What every payer has
     Balances {
         /// The configuration
@@ -89,16 +98,20 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
         LedgerQuestion::Verify { config }
         | LedgerQuestion::Balances { config }
         | LedgerQuestion::Transfers { config, .. } => config,
+        LedgerQuestion::Backup(arguments) => return books::back_up(arguments),
+        LedgerQuestion::Restore(arguments) => return books::restore(arguments),
+        LedgerQuestion::Drill(arguments) => return books::drill(arguments),
+        LedgerQuestion::Rebuild(arguments) => return books::rebuild(arguments),
     };
     let config = load(path)?;
     block_on(async {
         let store = Store::open_at(&wiring::place(&config, false)).await?;
         match question {
-            LedgerQuestion::Verify { .. } => verify(&store).await,
             LedgerQuestion::Balances { .. } => balances(&store).await,
             LedgerQuestion::Transfers { payer, rows, .. } => {
                 transfers(&store, &PayerId::from(payer.as_str()), *rows).await
             }
+            _ => verify(&store).await,
         }
     })?
 }

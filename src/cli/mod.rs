@@ -1,5 +1,6 @@
 //! Edge: the command line: what can be asked for, and which role answers.
 
+mod books;
 mod check;
 mod demo;
 mod init;

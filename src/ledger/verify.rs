@@ -3,7 +3,7 @@
 use super::chart;
 use super::records::{Account, Hold, HoldStatus, Item, PayerState, Purse, Transfer};
 use crate::terms::ids::{PayerId, SellerId};
-use crate::terms::money::Currency;
+use crate::terms::money::{Currency, Micros};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -138,6 +138,43 @@ impl Sums {
             item_faults(state, items, &mut faults);
         }
         faults
+    }
+
+    /// Payers' figures made anew from the transfers and the open holds alone. What only commands
+    /// set (terms, cover targets, versions) is as it is kept.
+    #[must_use]
+    pub fn rebuilt(
+        &self,
+        payers: &BTreeMap<PayerId, PayerState>,
+        open_holds: &[Hold],
+    ) -> Vec<PayerState> {
+        let narrow = |sum: i128| Micros::new(i64::try_from(sum).unwrap_or(i64::MAX));
+        let mut rebuilt: BTreeMap<&PayerId, PayerState> = BTreeMap::new();
+        for (payer, state) in payers {
+            let mut state = state.clone();
+            state.purses = [Micros::ZERO; 7];
+            state.holds_open = Micros::ZERO;
+            state.promo_holds_open = Micros::ZERO;
+            rebuilt.insert(payer, state);
+        }
+        for (_, _, account, sum) in self.balances() {
+            if let Account::Payer(payer, purse) = account
+                && let Some(state) = rebuilt.get_mut(payer)
+            {
+                let before = i128::from(state.purses[purse.index()].get());
+                state.purses[purse.index()] = narrow(before.saturating_add(sum));
+            }
+        }
+        for hold in open_holds {
+            if let Some(state) = rebuilt.get_mut(&hold.payer) {
+                let of = |before: Micros, more: Micros| {
+                    narrow(i128::from(before.get()).saturating_add(i128::from(more.get())))
+                };
+                state.holds_open = of(state.holds_open, hold.wallet);
+                state.promo_holds_open = of(state.promo_holds_open, hold.promo);
+            }
+        }
+        rebuilt.into_values().collect()
     }
 
     fn sums_off(&self) -> Vec<BookFault> {

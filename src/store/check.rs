@@ -1,11 +1,12 @@
 //! Edge: reads the whole ledger and says what in it cannot be. It never holds the writer up: it
 //! reads one snapshot, on a connection of its own.
 
-use super::database::{Query, Row, Snapshot, query};
+use super::database::{Pool, Query, Row, Snapshot, query};
 use super::error::StoreError;
 use super::sql::{CHAINED, TAIL};
 use super::{Store, from_row, group};
 use crate::ledger::chart;
+use crate::ledger::records::PayerState;
 use crate::ledger::verify::{BookFault, Sums, chain};
 
 /// Transfers that are read at once.
@@ -20,6 +21,10 @@ pub struct Verified {
     pub balances: Vec<(String, String, String, i128)>,
     /// What cannot be.
     pub faults: Vec<BookFault>,
+    /// Payers' figures as they are kept.
+    pub payers: Vec<PayerState>,
+    /// The same figures as the transfers and the open holds say that they are.
+    pub rebuilt: Vec<PayerState>,
 }
 
 impl Store {
@@ -28,25 +33,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the ledger cannot be read; what is wrong in it is in the answer.
     pub async fn verify(&self) -> Result<Verified, StoreError> {
-        let file = self.file();
-        let snapshot = self.readers().snapshot().await;
-        let snapshot = snapshot.map_err(|error| StoreError::of(file, &error))?;
-        let mut reading = Reading { snapshot, file };
-        let (sums, mut found) = reading.transfers().await?;
-        let payers = reading
-            .rows(query("SELECT * FROM payer"), from_row::payer)
-            .await?;
-        let payers = payers
-            .into_iter()
-            .map(|state| (state.payer.clone(), state))
-            .collect();
-        let open = "SELECT * FROM hold WHERE status = 'open'";
-        let holds = reading.rows(query(open), from_row::hold).await?;
-        let open = "SELECT * FROM item WHERE open <> 0";
-        let items = reading.rows(query(open), from_row::item).await?;
-        found.faults.extend(sums.faults(&payers, &holds, &items));
-        found.balances = trial(&sums);
-        Ok(found)
+        verified(self.readers(), self.file()).await
     }
 
     /// The trial balance alone.
@@ -56,6 +43,29 @@ impl Store {
     pub async fn trial_balance(&self) -> Result<Vec<(String, String, String, i128)>, StoreError> {
         Ok(self.verify().await?.balances)
     }
+}
+
+/// Checks the books behind these connections.
+pub(super) async fn verified(pool: &Pool, file: &'static str) -> Result<Verified, StoreError> {
+    let snapshot = pool.snapshot().await;
+    let snapshot = snapshot.map_err(|error| StoreError::of(file, &error))?;
+    let mut reading = Reading { snapshot, file };
+    let (sums, mut found) = reading.transfers().await?;
+    let payers = query("SELECT * FROM payer");
+    let payers = reading.rows(payers, from_row::payer).await?;
+    let payers = payers
+        .into_iter()
+        .map(|state| (state.payer.clone(), state))
+        .collect();
+    let holds = query("SELECT * FROM hold WHERE status = 'open'");
+    let holds = reading.rows(holds, from_row::hold).await?;
+    let items = query("SELECT * FROM item WHERE open <> 0");
+    let items = reading.rows(items, from_row::item).await?;
+    found.faults.extend(sums.faults(&payers, &holds, &items));
+    found.balances = trial(&sums);
+    found.rebuilt = sums.rebuilt(&payers, &holds);
+    found.payers = payers.into_values().collect();
+    Ok(found)
 }
 
 fn trial(sums: &Sums) -> Vec<(String, String, String, i128)> {

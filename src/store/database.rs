@@ -2,6 +2,7 @@
 
 use super::error::StoreError;
 use super::sql::Sql;
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Acquire as _, ColumnIndex, Decode, Postgres, Row as _, Sqlite, Type};
@@ -217,5 +218,39 @@ impl Snapshot {
                 rows.await?.into_iter().map(Row::Postgres).collect()
             }
         })
+    }
+
+    /// Hands the rows over in batches, without holding all of them at once.
+    pub(super) async fn each(
+        &mut self,
+        query: Query,
+        rows: usize,
+        mut take: impl AsyncFnMut(Vec<Row>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let lost = |error: sqlx::Error| StoreError::Lost(error.to_string());
+        let Query { sql, cells } = query;
+        let mut batch = Vec::with_capacity(rows);
+        macro_rules! hand_over {
+            ($stream:expr, $row:path) => {{
+                let mut stream = $stream;
+                while let Some(row) = stream.try_next().await.map_err(lost)? {
+                    batch.push($row(row));
+                    if batch.len() == rows {
+                        take(std::mem::take(&mut batch)).await?;
+                    }
+                }
+            }};
+        }
+        match self {
+            Self::Sqlite(snapshot) => hand_over!(
+                bound!(sql.sqlite, cells).fetch(snapshot.acquire().await.map_err(lost)?),
+                Row::Sqlite
+            ),
+            Self::Postgres(snapshot) => hand_over!(
+                bound!(sql.postgres, cells).fetch(snapshot.acquire().await.map_err(lost)?),
+                Row::Postgres
+            ),
+        }
+        take(batch).await
     }
 }

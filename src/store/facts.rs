@@ -95,6 +95,10 @@ impl Facts {
         Self { writer, readers }
     }
 
+    pub(super) const fn readers(&self) -> &Pool {
+        &self.readers
+    }
+
     async fn write(&self, query: Query) -> Read<u64> {
         let done = self.writer.execute(query).await;
         done.map_err(|error| StoreError::of(FILE, &error))

@@ -6,8 +6,10 @@
 //! questions beside it, `check.rs` verifies. `database.rs` puts the same question to either
 //! database, `sql.rs` has the words. The rules of money are in `ledger/`, not here.
 
+mod backup;
 mod check;
 mod claims;
+mod copy;
 mod database;
 mod error;
 mod facts;
@@ -25,6 +27,7 @@ mod to_row;
 mod work;
 mod writer;
 
+pub use backup::{BackupFault, Manifest, read_manifest, rebuild, restore};
 pub use check::Verified;
 pub use error::StoreError;
 pub use facts::{AuditRow, CachedKey, Facts, Snapshot, UsageRow};

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// The books' file.
 pub(super) const LEDGER: &str = "ledger.db";
 /// The file of what can be pulled again.
-const FACTS: &str = "facts.db";
+pub(super) const FACTS: &str = "facts.db";
 
 /// Steps of `ledger.db`, oldest first.
 pub(super) const LEDGER_STEPS: [&str; 1] = [include_str!(
@@ -114,4 +114,17 @@ pub(super) async fn facts(folder: &Path) -> Result<Facts, StoreError> {
     let writer = writer.map_err(|error| StoreError::of(FACTS, &error))?;
     let readers = readers(&options, FACTS).await?;
     Ok(Facts::new(Pool::Sqlite(writer), Pool::Sqlite(readers)))
+}
+
+/// The books of a backup, for reading alone.
+pub(super) async fn backup(path: &Path) -> Result<Pool, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new().max_connections(2);
+    let pool = pool.connect_with(options).await;
+    Ok(Pool::Sqlite(
+        pool.map_err(|error| StoreError::of(LEDGER, &error))?,
+    ))
 }

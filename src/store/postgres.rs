@@ -2,6 +2,7 @@
 //!
 //! The ledger lies in the schema `faregate_ledger`, what can be pulled again in `faregate_facts`.
 
+use super::Place;
 use super::database::{Connection, Pool, Query, query};
 use super::error::StoreError;
 use super::group::Fence;
@@ -187,4 +188,15 @@ pub(super) async fn now(pool: &Pool) -> Result<i64, StoreError> {
         Some(row) => row.get("now"),
         None => Err(StoreError::row("now", "nothing")),
     }
+}
+
+/// A connection of its own to the books of a place in PostgreSQL.
+pub(super) async fn connect(place: &Place) -> Result<Connection, StoreError> {
+    let Place::Postgres { url, .. } = place else {
+        return Err(StoreError::row("the place", "a folder"));
+    };
+    let options = options(url, "restore", Schema::Ledger)?;
+    let connection = options.connect().await;
+    let connection = connection.map_err(|error| StoreError::of(NAME, &error))?;
+    Ok(Connection::Postgres(connection))
 }

@@ -12,6 +12,7 @@ mod policies;
 mod ledger_events;
 mod postgres;
 mod store;
+mod backup;
 mod nodes;
 mod nodes_served;
 mod store_crash;
