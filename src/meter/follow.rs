@@ -3,6 +3,7 @@
 //! A job's end settles its hold exactly once: the store refuses a second settlement. What is not
 //! proved keeps its hold; `cover/settle` says what proves what.
 
+use super::kinds;
 use super::line::{Meter, MeterFault, Settlement};
 use super::observe::{ObservedCall, ObservedJob};
 use super::planned::{PlannedText, owner_from};
@@ -117,7 +118,9 @@ impl Follower {
         Ok(wanted.map(|intent| self.taken_up(intent)).collect())
     }
 
-    fn taken_up(&self, intent: &Intent) -> Followed {
+    /// A call as its intent keeps it.
+    #[must_use]
+    pub fn taken_up(&self, intent: &Intent) -> Followed {
         let billing = self.clock.billing();
         let params = ParamMap::parse_as_cloudstack(intent.params.as_bytes(), b"");
         let planned: PlannedText = serde_json::from_str(&intent.planned).unwrap_or_default();
@@ -156,8 +159,9 @@ impl Follower {
 
     /// Asks once; true when nothing more will come.
     async fn step(&self, call: &Followed) -> Result<bool, MeterFault> {
+        // A synchronous call whose answer was lost, too, is found by listing or not at all.
         let Some(job) = &call.job else {
-            return self.without_job(call).await;
+            return self.unknown(call).await;
         };
         let answer = {
             let _turn = self.questions.acquire().await;
@@ -341,45 +345,27 @@ impl Follower {
         Ok(true)
     }
 
-    /// Whether the owner has no VM, volume or address made since the call that nobody claims.
+    /// Whether the owner has nothing of what the call makes, made since it and claimed by nobody.
     async fn nothing_since(&self, call: &Followed) -> Result<bool, MeterFault> {
         let since = call.sent.plus(-2 * SECOND);
-        for (list, item) in [
-            ("listVirtualMachines", "virtualmachine"),
-            ("listVolumes", "volume"),
-            ("listPublicIpAddresses", "publicipaddress"),
-        ] {
-            let asked = [
+        for kind in kinds::made_by(&call.command) {
+            let mut asked = vec![
                 ("domainid", call.owner.domain.as_str()),
                 ("listall", "true"),
                 ("projectid", "-1"),
             ];
-            for row in self.service.list(list, item, &asked).await? {
+            asked.extend(kind.filter);
+            for row in self.service.list(kind.command, kind.item, &asked).await? {
                 let made = row.text_of("created").or_else(|| row.text_of("allocated"));
                 let made = made.and_then(crate::cloudstack::time::parse);
-                let id = row.text_of("id").unwrap_or_default();
-                let is_new = made.is_some_and(|made| made >= since);
-                if is_new
-                    && self
-                        .store
-                        .intervals_of(&ResourceId::from(id))
-                        .await?
-                        .is_empty()
-                {
+                // A list that prints no time: what no meter knows may be new.
+                let is_new = made.is_none_or(|made| made >= since);
+                let id = ResourceId::from(row.text_of("id").unwrap_or_default());
+                if is_new && self.store.intervals_of(&id).await?.is_empty() {
                     return Ok(false);
                 }
             }
         }
-        Ok(true)
-    }
-
-    /// A synchronous call whose answer was lost: an operator has to look.
-    async fn without_job(&self, call: &Followed) -> Result<bool, MeterFault> {
-        if self.clock.wall().since(call.sent_wall) < 60 * SECOND {
-            return Ok(false);
-        }
-        self.settle(&[], self.settlement(call, Outcome::Running, None))
-            .await?;
         Ok(true)
     }
 }

@@ -144,6 +144,39 @@ pub const SELDOM: [Kind; 9] = [
     ),
 ];
 
+/// The VMs' list, for what a call made.
+const VMS: Kind = kind(
+    &[UsageType::AllocatedVm, UsageType::RunningVm],
+    ("listVirtualMachines", "virtualmachine"),
+    Some("created"),
+    None,
+);
+
+/// The lists in which a command's work would show: where its kind is not known, VMs, volumes and
+/// addresses.
+pub fn made_by(command: &str) -> impl Iterator<Item = Kind> {
+    let made = match command {
+        "createSnapshot" | "createSnapshotFromVMSnapshot" => Some(UsageType::Snapshot),
+        "createVMSnapshot" => Some(UsageType::VmSnapshot),
+        "createTemplate" | "registerTemplate" | "copyTemplate" => Some(UsageType::Template),
+        "registerIso" | "copyIso" => Some(UsageType::Iso),
+        "createLoadBalancerRule" => Some(UsageType::LoadBalancerPolicy),
+        "createPortForwardingRule" => Some(UsageType::PortForwardingRule),
+        "addVpnUser" => Some(UsageType::VpnUsers),
+        "createBucket" => Some(UsageType::Bucket),
+        "createNetwork" => Some(UsageType::Network),
+        "createVPC" => Some(UsageType::Vpc),
+        _ => None,
+    };
+    let often = [UsageType::Volume, UsageType::IpAddress];
+    let all = OFTEN.iter().chain(&SELDOM).copied();
+    let listed = all.filter(move |kind| match made {
+        Some(made) => kind.types.contains(&made),
+        None => kind.types.iter().any(|one| often.contains(one)),
+    });
+    made.is_none().then_some(VMS).into_iter().chain(listed)
+}
+
 /// Whether a listed thing costs in its state. A list without states lists what lives.
 #[must_use]
 pub fn lives(row: &Node) -> bool {

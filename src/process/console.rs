@@ -10,8 +10,10 @@ use crate::store::Work;
 use crate::terms::ids::PayerId;
 use crate::terms::money::Micros;
 use axum::Router;
-use axum::extract::{Form, State};
-use axum::http::StatusCode;
+use axum::extract::{Form, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -23,8 +25,10 @@ pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch
     let router = Router::new()
         .route("/top-ups", post(top_up))
         .route("/explain", post(super::explain::answer))
+        .route("/unresolved", post(super::decide::answer))
         .route("/clock/resume", post(resume))
         .route("/accrued-through", get(accrued_through))
+        .layer(axum::middleware::from_fn(from_this_page))
         .with_state(product.clone())
         .merge(dashboard::router(Arc::new(FromBooks(product))));
     let stopped = async move {
@@ -36,6 +40,26 @@ pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch
     {
         tracing::error!(verb = "ops", %fault, "the operators' socket ended");
     }
+}
+
+/// Whatever changes something is refused where a browser says that another site asks for it.
+async fn from_this_page(request: Request, next: Next) -> Response {
+    let head = request.headers();
+    let told = |name: &str| head.get(name).and_then(|value| value.to_str().ok());
+    let host = told("host").unwrap_or_default();
+    let same_site =
+        told("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let same_origin = told("origin").is_none_or(|origin| {
+        let origin = origin
+            .strip_prefix("http://")
+            .or(origin.strip_prefix("https://"));
+        origin == Some(host)
+    });
+    if request.method() != Method::GET && !(same_site && same_origin) {
+        let why = "another site's page may not ask for this; use the operators' page itself\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    next.run(request).await
 }
 
 /// Serves the figures alone until told to stop.

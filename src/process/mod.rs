@@ -10,6 +10,7 @@ pub mod months;
 pub mod page;
 pub mod payers;
 pub mod console;
+mod decide;
 pub mod reload;
 mod explain;
 mod scopes;

@@ -442,7 +442,7 @@ fn alarms(
                 "{} of {}: what became of it is not known",
                 hold.command, hold.payer
             ),
-            act: "look in CloudStack whether it runs; its money stays held until then".to_owned(),
+            act: "look in CloudStack whether it runs, then decide below, under Holds".to_owned(),
         });
     }
     alarms

@@ -13,6 +13,7 @@ mod ledger_events;
 mod postgres;
 mod store;
 mod backup;
+mod unresolved;
 mod nodes;
 mod nodes_served;
 mod store_crash;

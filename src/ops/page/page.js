@@ -198,9 +198,26 @@ function holdRow(hold) {
   return el("tr", {},
     cell({ class: "full" }, named(hold.command || "unknown call"), el("span", { class: "under" }, named(hold.payer, ""), " ", named(hold.hold, "mono"))),
     cell({ class: "full" }, el("span", { class: `pill ${hold.status === "unresolved" ? "no" : "wait"}` }, hold.status),
-      hold.note ? el("bdi", { class: "under" }, hold.note) : null),
+      hold.note ? el("bdi", { class: "under" }, hold.note) : null, hold.status === "unresolved" ? decisions(hold) : null),
     cell({ class: "n", label: "held" }, money(hold.amount, hold.currency)),
     cell({ class: "n r nowrap", label: "since", title: hold.at }, age(hold.age)));
+}
+
+/** What a person may say of a call whose outcome nobody could prove. */
+function decisions(hold) {
+  const button = (decision, text, why) => {
+    const node = el("button", { type: "button", title: why }, text);
+    node.addEventListener("click", async () => {
+      const reason = prompt(`${hold.command} of ${hold.payer}, ${hold.amount} ${hold.currency} held.\n${why}\nWhy do you decide so?`);
+      if (!reason) return;
+      const answer = await fetch("/unresolved", { method: "POST", body: new URLSearchParams({ hold: hold.hold, decision, reason }) });
+      if (!answer.ok) alert(await answer.text());
+    });
+    return node;
+  };
+  return el("span", { class: "decide" }, button("ask-again", "ask again", "CloudStack is asked again what became of it."),
+    button("give-back", "give back", "Nothing came of it: the money goes back to the payer."),
+    button("settle", "it runs", "It is there and costs: the money becomes part of the cover."));
 }
 
 function differenceRow(difference) {
