@@ -4,12 +4,14 @@
 //! Unknown keys are faults. The environment overrides secrets and addresses alone. The parts are
 //! handed out by value: nobody reads a global.
 
+mod actor;
 mod books;
 mod serving;
 mod shape;
 pub mod vault;
 mod starter;
 
+pub use actor::ActorConfig;
 pub use books::PostgresConfig;
 pub use serving::{Entry, TlsListen};
 pub use shape::check;
@@ -75,6 +77,8 @@ pub struct UpstreamConfig {
     pub reader_key: String,
     /// Its secret.
     pub reader_secret: SecretString,
+    /// The acting service account; none where nothing is ever stopped.
+    pub actor: Option<ActorConfig>,
 }
 
 impl UpstreamConfig {

@@ -1,5 +1,6 @@
 //! Edge: the configuration as written, and the check that turns it into [`Config`].
 
+use super::actor::check_actor;
 use super::books::{WrittenPostgres, check_postgres};
 use super::serving::{WrittenEntry, WrittenTls, check_entry, check_tls};
 use super::{CommandConfig, Config, CounterConfig, Fault, Listen, UiConfig, UpstreamConfig};
@@ -55,6 +56,8 @@ struct WrittenUpstream {
     ca_file: Option<Spanned<String>>,
     reader_key: Option<String>,
     reader_secret_file: Option<Spanned<String>>,
+    actor_key: Option<Spanned<String>>,
+    actor_secret_file: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -223,6 +226,13 @@ fn check_upstream(
         faults.at(at, what, instead);
     }
     let secret = reader_secret(written, folder, environment, faults);
+    let actor = check_actor(
+        written.actor_key.as_ref(),
+        written.actor_secret_file.as_ref(),
+        folder,
+        environment,
+        faults,
+    );
     let mut servers = servers.into_iter();
     let (server, host) = servers.next()?;
     Some(UpstreamConfig {
@@ -232,6 +242,7 @@ fn check_upstream(
         others: servers.collect(),
         reader_key: key?,
         reader_secret: secret?,
+        actor,
     })
 }
 

@@ -8,7 +8,9 @@
 )]
 pub mod cover;
 pub mod forecast;
+pub mod episode;
 pub mod ladder;
+pub mod act;
 pub mod settle;
 pub mod line;
 

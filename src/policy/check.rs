@@ -254,13 +254,19 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
     let mut profile = PrepaidProfile {
         id: shape.id.clone(),
         stops: shape.stops,
+        restarts: shape.restarts,
         ..PrepaidProfile::default()
     };
+    if let Some(tag) = &shape.stop_order_tag {
+        profile.stop_order_tag.clone_from(tag);
+    }
     let times = [
         (&shape.horizon, "horizon", &mut profile.horizon),
         (&shape.worst_delay, "worst_delay", &mut profile.worst_delay),
         (&shape.stop_lead, "stop_lead", &mut profile.stop_lead),
         (&shape.retention, "retention", &mut profile.retention),
+        (&shape.stop_grace, "stop_grace", &mut profile.stop_grace),
+        (&shape.quiet, "quiet", &mut profile.quiet),
     ];
     for (text, what, place) in times {
         if let Some(read) = text.as_ref().and_then(|text| faults.duration(text, what)) {

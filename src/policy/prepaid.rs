@@ -35,6 +35,14 @@ pub struct PrepaidProfile {
     pub when_store_is_down: WhenStoreIsDown,
     /// Whether machines are stopped at the end; else raising calls are refused only.
     pub stops: bool,
+    /// How long an orderly stop may take before a forced one follows.
+    pub stop_grace: i64,
+    /// The tag of a machine with the number that orders stops; small ones stop first.
+    pub stop_order_tag: String,
+    /// Whether machines that were stopped at the end start again with the money.
+    pub restarts: bool,
+    /// How long after a start of the gate or an alarm of its clock nothing is stopped, wall time.
+    pub quiet: i64,
 }
 
 impl PrepaidProfile {
@@ -64,6 +72,10 @@ impl Default for PrepaidProfile {
             notices: vec![72 * HOUR, 24 * HOUR, HOUR],
             when_store_is_down: WhenStoreIsDown::Closed,
             stops: false,
+            stop_grace: 300 * SECOND,
+            stop_order_tag: "faregate.stop-order".to_owned(),
+            restarts: false,
+            quiet: 900 * SECOND,
         }
     }
 }

@@ -230,6 +230,11 @@ pub(super) struct Prepaid {
     pub when_store_is_down: Option<Spanned<String>>,
     #[serde(default)]
     pub stops: bool,
+    pub stop_grace: Option<Spanned<String>>,
+    pub stop_order_tag: Option<String>,
+    #[serde(default)]
+    pub restarts: bool,
+    pub quiet: Option<Spanned<String>>,
 }
 
 /// `[book]`: the version of a price book that the file's `[[line]]`s are.

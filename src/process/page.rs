@@ -434,6 +434,17 @@ fn alarms(
             act: "look whether the caller's role lets him act for the other".to_owned(),
         }
     }));
+    alarms.extend(
+        product
+            .ladder
+            .given_up()
+            .into_iter()
+            .map(|(payer, what)| AlarmView {
+                kind: "not-stopped".to_owned(),
+                what: format!("{payer}: {what}, and its money has ended"),
+                act: "stop it in CloudStack by hand; what it runs on is overdraft".to_owned(),
+            }),
+    );
     let unresolved = IntentStatus::Unresolved.name();
     for hold in view.holds.iter().filter(|hold| hold.status == unresolved) {
         alarms.push(AlarmView {

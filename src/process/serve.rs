@@ -83,6 +83,7 @@ impl Node {
         let (run, running) = watch::channel(Run::Serve);
         take_up(&product).await?;
         let standing = background(&product, queues, &stopped);
+        tokio::spawn(super::ladder::run(product.clone(), gate, stopped.clone()));
         tokio::spawn(super::console::serve(product.clone(), ops, stopped.clone()));
         if let Some(metrics) = sockets.one(Role::Metrics)? {
             let metrics = tokio::net::TcpListener::from_std(metrics)?;

@@ -67,6 +67,8 @@ pub struct Product {
     pub months: super::months::LastMonth,
     /// What became of changed policies.
     pub reloads: super::reload::Reloads,
+    /// Who stops machines at the end of the money.
+    pub ladder: super::ladder::Ladder,
 }
 
 /// The receiving ends of the product's queues.
@@ -111,7 +113,8 @@ pub fn as_error(faults: &[Fault]) -> anyhow::Error {
 /// # Errors
 /// What a start would meet.
 pub fn check(config: &Config) -> anyhow::Result<()> {
-    rules(config).map_err(|faults| as_error(&faults))?;
+    let rules = rules(config).map_err(|faults| as_error(&faults))?;
+    super::ladder::check(&rules, config.upstream.actor.is_some())?;
     Front::open(config, &clock(config)?)?;
     servers(config)?;
     Ok(())
@@ -126,6 +129,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let clock = clock(&config)?;
     let rules = rules(&config).map_err(|faults| as_error(&faults))?;
     let store = Store::open_at(&place(&config, true)).await?;
+    super::ladder::check(&rules, config.upstream.actor.is_some())?;
     same_clock(&store, &clock).await?;
     super::payers::open(&store, &rules, clock.billing()).await?;
     let rules = Arc::new(ArcSwap::from_pointee(rules));
@@ -178,6 +182,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         gate: Arc::new(gate),
         months: super::months::LastMonth::default(),
         reloads: super::reload::Reloads::default(),
+        ladder: super::ladder::Ladder::default(),
     };
     Ok((Arc::new(product), queues))
 }

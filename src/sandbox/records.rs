@@ -181,6 +181,9 @@ rows! {
         nics: Vec<Nic>,
         /// Details given.
         details: BTreeMap<String, String>,
+        /// Resource tags.
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
         /// SSH key pair.
         keypair: Option<String>,
         /// It ran once, so its root disk lies on a pool.

@@ -14,6 +14,7 @@ mod postgres;
 mod store;
 mod backup;
 mod unresolved;
+mod ladder;
 mod nodes;
 mod nodes_served;
 mod store_crash;

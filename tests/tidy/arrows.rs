@@ -47,7 +47,7 @@ pub const ROWS: &[Row] = &[
     Row {
         folder: "cover",
         pure: &["terms", "cloudstack", "policy", "rate", "ledger", "meter"],
-        edge: &["store", "upstream", "clock", "telemetry"],
+        edge: &["store", "upstream", "clock", "telemetry", "meter::planned"],
     },
     Row {
         folder: "gate",

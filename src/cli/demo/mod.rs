@@ -120,11 +120,13 @@ async fn first_start(folder: &Folder, state: &mut DemoState, clock: &Clock) -> a
     let server = SocketAddr::from(([127, 0, 0, 1], state.sandbox_port)).to_string();
     let secret = SecretString::from(secret);
     let admin = Service::new(server.clone(), server, key, secret, clock.clone());
-    let reader = seed::seed(&admin, state)
+    let [reader, actor] = seed::seed(&admin, state)
         .await
         .context("the sandbox could not be filled")?;
     folder.write("reader.key", reader.key.as_bytes())?;
     folder.write("reader.secret", reader.secret.as_bytes())?;
+    folder.write("actor.key", actor.key.as_bytes())?;
+    folder.write("actor.secret", actor.secret.as_bytes())?;
     Vault::create(&folder.file("faregate.key"))?;
     policies::write(folder, state, clock.billing())?;
     folder.save(state)

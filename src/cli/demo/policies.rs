@@ -159,11 +159,16 @@ pub fn write(folder: &Folder, state: &DemoState, born: Timestamp) -> anyhow::Res
 
 /// Writes the configuration that `serve` would read for the same cloud.
 pub fn write_config(folder: &Folder, state: &DemoState, reader_key: &str) -> anyhow::Result<()> {
+    // A folder of an older demo has none.
+    let actor = match std::fs::read_to_string(folder.file("actor.key")) {
+        Ok(key) => format!("actor_key = \"{key}\"\nactor_secret_file = \"actor.secret\"\n"),
+        Err(_) => String::new(),
+    };
     let text = format!(
         "# The demo's own configuration; `faregate check --config` reads it too.\n\
          [listen]\ngate = \"127.0.0.1:{}\"\nops = \"127.0.0.1:{}\"\n\n\
          [upstream]\nurl = \"http://127.0.0.1:{}/client/api\"\nreader_key = \"{reader_key}\"\n\
-         reader_secret_file = \"reader.secret\"\n\n\
+         reader_secret_file = \"reader.secret\"\n{actor}\n\
          [paths]\nbilling_clock = \"billing.clock\"\n",
         state.gate_port, state.ops_port, state.sandbox_port,
     );

@@ -14,20 +14,21 @@ pub struct Pair {
     pub secret: String,
 }
 
-/// Fills an empty sandbox; gives the reading service account's keys.
-pub async fn seed(admin: &Service, state: &mut DemoState) -> anyhow::Result<Pair> {
+/// Fills an empty sandbox; gives the keys of the reading and the acting service account.
+pub async fn seed(admin: &Service, state: &mut DemoState) -> anyhow::Result<[Pair; 2]> {
     state.zone_id = first(admin, "listZones", "zone", &[]).await?;
     let asked = [("templatefilter", "executable")];
     state.template_id = first(admin, "listTemplates", "template", &asked).await?;
     state.offerings = offerings(admin).await?;
     let root = first(admin, "listDomains", "domain", &[("name", "ROOT")]).await?;
     let reader = account(admin, "faregate-reader", &root, "1").await?;
+    let actor = account(admin, "faregate-actor", &root, "1").await?;
     for (name, mode) in [("prepaid-paula", "prepaid"), ("postpaid-pete", "postpaid")] {
         state
             .customers
             .push(customer(admin, state, name, mode).await?);
     }
-    Ok(reader)
+    Ok([reader, actor])
 }
 
 async fn customer(

@@ -30,6 +30,7 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>, name: &str) -> Option<Result<Repl
         "updateVirtualMachine" => update(cloud, call),
         "listVirtualMachines" | "listVirtualMachinesMetrics" => list(cloud, call),
         "listNics" => nics(cloud, call),
+        "createTags" => tag(cloud, call),
         _ => return None,
     })
 }
@@ -48,6 +49,27 @@ fn named(cloud: &Cloud, call: &Call<'_>, parameter: &str) -> Result<Vm, Refused>
         return Err(not_yours());
     }
     Ok(vm.clone())
+}
+
+/// One tag of VMs; CloudStack tags much else besides.
+fn tag(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
+    let given = call.map("tags");
+    let (Some(key), Some(value)) = (given.get("key"), given.get("value")) else {
+        return Err(invalid("tags need a key and a value each"));
+    };
+    let mut last = String::new();
+    for id in call.list("resourceids") {
+        let vm = cloud.vms.find(id).filter(|vm| !vm.removed);
+        let vm = vm.ok_or_else(|| call.no_such("resourceids"))?;
+        if !call.caller.reaches(cloud, &vm.account) {
+            return Err(not_yours());
+        }
+        last = vm.id.clone();
+        if let Some(vm) = cloud.vms.find_mut(&last) {
+            vm.tags.insert(key.clone(), value.clone());
+        }
+    }
+    Ok(Reply::job("None", &last, Work::Nothing))
 }
 
 fn on_vm(

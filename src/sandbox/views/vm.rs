@@ -50,7 +50,7 @@ pub fn vm(cloud: &Cloud, vm: &Vm, for_root: bool) -> Value {
         let owner = owner.map_or(0, |owner| owner.number);
         out.put("instancename", format!("i-{owner}-{}-VM", vm.number));
     }
-    tail(&mut out, vm, for_root);
+    tail(&mut out, cloud, vm, for_root);
     out.done()
 }
 
@@ -91,7 +91,7 @@ fn offering(out: &mut Shown, cloud: &Cloud, vm: &Vm) {
         .put("memory", size.memory);
 }
 
-fn tail(out: &mut Shown, vm: &Vm, for_root: bool) {
+fn tail(out: &mut Shown, cloud: &Cloud, vm: &Vm, for_root: bool) {
     let mut details = json!({});
     for (name, value) in &vm.details {
         details[name.as_str()] = json!(value);
@@ -121,7 +121,14 @@ fn tail(out: &mut Shown, vm: &Vm, for_root: bool) {
     if for_root {
         out.put("arch", "x86_64");
     }
-    out.none("tags").put("hasannotations", false);
+    let owner = cloud.accounts.find(&vm.account);
+    let account = owner.map_or("", |owner| owner.name.as_str());
+    let tags = vm.tags.iter().map(|(key, value)| {
+        json!({ "key": key, "value": value, "resourcetype": "UserVm", "resourceid": vm.id,
+            "account": account })
+    });
+    out.put("tags", tags.collect::<Vec<Value>>())
+        .put("hasannotations", false);
 }
 
 /// A NIC.
