@@ -56,7 +56,7 @@ fn skip(stage: &Stage, how_far: &str) {
 
 /// How often each machine was stopped and started, by CloudStack's own events.
 fn events(stage: &Stage, kind: &str) -> BTreeMap<String, usize> {
-    let asked = [("type", kind), ("listall", "true"), ("pagesize", "500")];
+    let asked = [("type", kind), ("listall", "true")];
     let heard = stage.admin().call("listEvents", &asked).unwrap();
     let list = heard.inside();
     let mut seen = BTreeMap::new();
