@@ -30,8 +30,8 @@ url = "http://127.0.0.1:8080/client/api"
 # docs/operating.md and denies everything else. FAREGATE_READER_KEY and FAREGATE_READER_SECRET win.
 reader_key = ""
 reader_secret_file = "reader.secret"
-# The acting service account, needed where a policy stops machines at the end of the money. A role of
-# its own, that allows stopVirtualMachine, startVirtualMachine, queryAsyncJobResult and
+# The acting service account, needed where a policy stops machines at the end of the money. A role
+# of its own, that allows stopVirtualMachine, startVirtualMachine, queryAsyncJobResult and
 # listVirtualMachines alone. FAREGATE_ACTOR_KEY and FAREGATE_ACTOR_SECRET win.
 # actor_key = ""
 # actor_secret_file = "actor.secret"

@@ -8,7 +8,6 @@
 use super::episode::{self, Deed, Machine, Next, Tried};
 use super::{forecast, ladder};
 use crate::clock::Clock;
-use crate::cloudstack::tree::Node;
 use crate::meter::planned::{PlannedText, owner_text};
 use crate::meter::resource::{Interval, Owner};
 use crate::policy::customer::RuleSet;
@@ -19,7 +18,6 @@ use crate::store::{
 };
 use crate::terms::ids::{JobId, PayerId, ResourceId};
 use crate::terms::money::{Micros, MoneyError};
-use crate::terms::time::Timestamp;
 use crate::upstream::UpstreamError;
 use crate::upstream::service::Service;
 use arc_swap::ArcSwap;
@@ -427,7 +425,8 @@ impl Actor {
             let rows = self
                 .reader
                 .list("listVirtualMachines", "virtualmachine", &asked);
-            machines.extend(rows.await?.iter().map(|row| machine(row, profile)));
+            let tag = &profile.stop_order_tag;
+            machines.extend(rows.await?.iter().map(|row| Machine::read(row, tag)));
         }
         Ok(machines)
     }
@@ -482,20 +481,4 @@ impl Actor {
 /// How an action's note begins: whose it is tells its episode.
 fn mark(episode: &str) -> String {
     format!("ladder {episode} ")
-}
-
-fn machine(row: &Node, profile: &PrepaidProfile) -> Machine {
-    let text = |name: &str| row.text_of(name).unwrap_or_default().to_owned();
-    let created: Option<Timestamp> = row
-        .text_of("created")
-        .and_then(crate::cloudstack::time::parse);
-    let mut tags = row.children.iter().filter(|child| child.name == "tags");
-    let order = tags.find(|tag| tag.text_of("key") == Some(&profile.stop_order_tag));
-    Machine {
-        id: ResourceId::from(text("id")),
-        name: text("name"),
-        state: text("state"),
-        created,
-        order: order.and_then(|tag| tag.text_of("value")?.trim().parse().ok()),
-    }
 }

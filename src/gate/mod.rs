@@ -33,6 +33,7 @@ mod claim;
 mod estimate;
 mod outcome;
 mod promise;
+mod undo;
 mod raise;
 mod recall;
 pub mod framing;

@@ -15,7 +15,7 @@ use super::wire::Answer;
 use crate::cloudstack::command::Command;
 use crate::meter::resource::Owner;
 use crate::policy::mode::Mode;
-use crate::terms::ids::{CallId, CsDomainId, PayerId};
+use crate::terms::ids::{CallId, CsDomainId, HoldId, PayerId};
 use crate::terms::money::Micros;
 use crate::terms::time::Timestamp;
 use std::net::SocketAddr;
@@ -32,6 +32,8 @@ pub(super) struct Known {
     pub payer: Option<PayerId>,
     /// What it would cost by the hour.
     pub per_hour: Option<Micros>,
+    /// The hold that was asked for.
+    pub hold: Option<HoldId>,
 }
 
 impl Known {

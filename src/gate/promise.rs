@@ -49,12 +49,9 @@ pub(super) async fn promise(
     gate: &Gate,
     call: &Call,
     command: &Command,
-    judged: &mut Judged,
+    judged: &Judged,
 ) -> Result<Option<PayerState>, Refusal> {
     let payer = judged.payer.clone().ok_or(Refusal::NobodyPays)?;
-    if raises(judged) {
-        judged.hold = Some(HoldId::from_bits(gate.clock.id_bits()));
-    }
     for _ in 0..PROMO_TRIES {
         let command_of_books = match judged.hold {
             Some(hold) => booking(judged, hold, &payer, &state_of(gate, &payer).await?)?,

@@ -12,9 +12,10 @@ use super::observe::{self, Known};
 use super::outcome::{answered, follow, give_back};
 use super::parse::Call;
 use super::plan::{self, Plan};
-use super::promise::{promise, with_our_job};
+use super::promise::{promise, raises, with_our_job};
 use super::refusal::Refusal;
 use super::reserve::{self, Priced};
+use super::undo;
 use super::whose::{self, Whose};
 use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
@@ -61,7 +62,14 @@ pub(super) async fn raise(
     let id = CallId::from_bits(gate.clock.id_bits());
     let _turn = gate.sessions.enter(&call).await;
     let mut known = Known::default();
-    let promised = promised(core, (&mut call, command), id, peer, &mut known).await;
+    let promising = promised(core, (&mut call, command), id, peer, &mut known);
+    let promised = match gate.store.while_here(promising).await {
+        Ok(promised) => promised,
+        Err(fault) => Err(Refusal::StoreAway(fault.to_string())),
+    };
+    if let Err(Refusal::StoreAway(_)) = &promised {
+        undo::begin(gate, id, known.hold);
+    }
     let (caller, judged, map, state) = match promised {
         Ok(promised) => promised,
         Err(refusal) => {
@@ -114,7 +122,11 @@ async fn promised(
     let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
     let (caller, mut judged) = admitted.await?;
     let map = with_our_job(gate, call, command, &caller, &mut judged);
-    let state = promise(gate, call, command, &mut judged).await?;
+    if raises(&judged) {
+        judged.hold = Some(HoldId::from_bits(gate.clock.id_bits()));
+        known.hold = judged.hold;
+    }
+    let state = promise(gate, call, command, &judged).await?;
     Ok((caller, judged, map, state))
 }
 

@@ -15,6 +15,7 @@ mod error;
 mod facts;
 mod from_row;
 mod group;
+mod health;
 mod lease;
 mod lock;
 mod open;
@@ -43,6 +44,7 @@ use open::Access;
 use postgres::Schema;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
+use tokio::sync::watch;
 use writer::Queue;
 
 /// Connections that answer questions beside the writer.
@@ -78,6 +80,8 @@ pub struct Books {
     queue: Queue,
     readers: Pool,
     facts: Facts,
+    /// Turns true while the database does not answer; none where it is our own file.
+    away: Option<watch::Receiver<bool>>,
 }
 
 impl Store {
@@ -124,6 +128,7 @@ impl Store {
             queue,
             readers,
             facts: open::facts(folder).await?,
+            away: None,
         }))
     }
 
@@ -143,11 +148,16 @@ impl Store {
             .clone()
             .map(|fence| lease::Leases::new(&readers, fence));
         let queue = Queue::start(connection, access.clone(), postgres::NAME.to_owned(), fence);
-        tokio::spawn(seal::run(access, queue.ended()));
+        tokio::spawn(seal::run(access.clone(), queue.ended()));
+        let (tell, away) = watch::channel(false);
+        if node.is_some() {
+            tokio::spawn(health::run(access, tell, queue.ended()));
+        }
         let books = Books {
             queue,
             readers,
             facts: Facts::new(facts.clone(), facts),
+            away: node.is_some().then_some(away),
         };
         Ok(Self::Postgres(books, leases))
     }

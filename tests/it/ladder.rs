@@ -82,7 +82,7 @@ fn a_customer_without_money_is_stopped_in_his_own_order_and_comes_back_with_a_to
     until("the worker stops first", || {
         stage.machines("Stopping") == [worker.clone()]
     });
-    assert_eq!(stage.machines("Running"), [database.clone()]);
+    assert_eq!(stage.machines("Running"), std::slice::from_ref(&database));
     stage.fault("slow-jobs", 0);
     until("both have stopped", || stage.machines("Stopped").len() == 2);
     let once: BTreeMap<String, usize> = [(database.clone(), 1), (worker.clone(), 1)].into();

@@ -158,6 +158,11 @@ fn of_a_hundred_deploys_on_two_gates_with_money_for_seven_exactly_seven_run() {
                 match heard.status {
                     200 => accepted.fetch_add(1, Ordering::Relaxed),
                     535 => refused.fetch_add(1, Ordering::Relaxed),
+                    // The database took its time: nothing was sent, and the call may come again.
+                    503 => match caller.deploy(vm).unwrap().status {
+                        200 => accepted.fetch_add(1, Ordering::Relaxed),
+                        _ => refused.fetch_add(1, Ordering::Relaxed),
+                    },
                     _ => panic!("{heard:?}"),
                 };
             });
@@ -228,5 +233,53 @@ fn a_gate_that_dies_leaves_its_calls_and_renewals_to_the_other() {
     let heard = there.deploy(&stage.small_vm(0)).unwrap();
     assert_eq!(heard.status, 200, "{heard:?}");
     until("both are charged", || books.running().len() == 2);
+    books.sound();
+}
+
+/// A server that hangs is worse than one that is gone: every question waits.
+#[test]
+fn while_postgresql_hangs_only_what_raises_cost_is_refused_and_no_money_is_lost() {
+    let server = Server::start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let url = runtime.block_on(server.database());
+    let stage = stage("nodes-hangs", &url);
+    let vm = stage.small_vm(0);
+    let customer = stage.customer(0);
+    assert_eq!(customer.deploy(&vm).unwrap().status, 200);
+    until("it runs", || stage.machines("Running").len() == 1);
+    let id = stage.machines("Running").remove(0);
+    for signal in ["-STOP", "-KILL"] {
+        server.signal(signal);
+        let callers: Vec<u16> = std::thread::scope(|scope| {
+            let calls = (0..8).map(|_| scope.spawn(|| customer.deploy(&vm).unwrap().status));
+            let calls: Vec<_> = calls.collect();
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        assert_eq!(callers, [503; 8], "{signal}");
+        let listed = customer.call("listVirtualMachines", &[]).unwrap();
+        assert_eq!(listed.status, 200, "{listed:?}");
+        let stopped = customer.call("stopVirtualMachine", &[("id", &id)]).unwrap();
+        assert_eq!(stopped.status, 200, "{stopped:?}");
+        match signal {
+            "-STOP" => server.signal("-CONT"),
+            _ => server.serve(),
+        }
+        until("a raising call passes again", || {
+            customer
+                .call("startVirtualMachine", &[("id", &id)])
+                .is_some_and(|heard| heard.status == 200)
+        });
+        until("it runs again", || stage.machines("Running").len() == 1);
+    }
+    let books = Books::open(&url);
+    until("no hold is left of what was refused", || {
+        books.open_holds() == 0
+    });
+    until("the machine is charged, once", || {
+        books.running() == BTreeMap::from([(id.clone(), 1)])
+    });
     books.sound();
 }
