@@ -28,7 +28,7 @@ impl Store {
     /// [`StoreError`] where the ledger cannot be read; what is wrong in it is in the answer.
     pub async fn verify(&self) -> Result<Verified, StoreError> {
         let fault = |error: sqlx::Error| StoreError::of(FILE, &error);
-        let mut snapshot = self.readers().begin().await.map_err(fault)?;
+        let mut snapshot = self.readers()?.begin().await.map_err(fault)?;
         let (sums, mut found) = transfers(&mut snapshot).await?;
         let payers = rows(&mut snapshot, "SELECT * FROM payer", from_row::payer).await?;
         let payers = payers

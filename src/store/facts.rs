@@ -21,6 +21,12 @@ type Read<T> = Result<T, StoreError>;
 /// The facts. A clone is another way to the same ones.
 #[derive(Clone, Debug)]
 pub struct Facts {
+    /// None where nothing is kept: books in memory.
+    file: Option<FactsFile>,
+}
+
+#[derive(Clone, Debug)]
+struct FactsFile {
     writer: SqlitePool,
     readers: SqlitePool,
 }
@@ -89,13 +95,23 @@ impl Facts {
         let writer = SqlitePoolOptions::new().max_connections(1);
         let writer = writer.connect_with(options.clone()).await;
         Ok(Self {
-            writer: writer.map_err(|error| StoreError::of(FILE, &error))?,
-            readers: open::readers(&options, FILE).await?,
+            file: Some(FactsFile {
+                writer: writer.map_err(|error| StoreError::of(FILE, &error))?,
+                readers: open::readers(&options, FILE).await?,
+            }),
         })
     }
 
+    /// Facts that nothing keeps: whatever is put there is forgotten.
+    pub(super) const fn nowhere() -> Self {
+        Self { file: None }
+    }
+
     async fn write(&self, query: Query) -> Read<u64> {
-        let done = query.execute(&self.writer).await;
+        let Some(file) = &self.file else {
+            return Ok(0);
+        };
+        let done = query.execute(&file.writer).await;
         done.map(|done| done.rows_affected())
             .map_err(|error| StoreError::of(FILE, &error))
     }
@@ -111,8 +127,11 @@ impl Facts {
     }
 
     async fn all<T>(&self, query: Query, read: fn(&SqliteRow) -> Read<T>) -> Read<Vec<T>> {
+        let Some(file) = &self.file else {
+            return Ok(Vec::new());
+        };
         let rows = query
-            .fetch_all(&self.readers)
+            .fetch_all(&file.readers)
             .await
             .map_err(|error| StoreError::of(FILE, &error))?;
         rows.iter().map(read).collect()
@@ -123,7 +142,10 @@ impl Facts {
     pub async fn keep_usage(&self, rows: &[UsageRow], cursor: Option<(&str, &str)>) -> Read<()> {
         let fault = |error: sqlx::Error| StoreError::of(FILE, &error);
         let array: Vec<Value> = rows.iter().map(usage_array).collect();
-        let mut transaction = self.writer.begin().await.map_err(fault)?;
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let mut transaction = file.writer.begin().await.map_err(fault)?;
         sqlx::query(
             "INSERT INTO usage_record SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
              value ->> 4, value ->> 5, value ->> 6, value ->> 6 FROM json_each(?1) WHERE true \

@@ -10,6 +10,7 @@ mod error;
 mod facts;
 mod from_row;
 mod group;
+pub mod memory;
 mod open;
 mod read;
 mod sql;
@@ -34,6 +35,8 @@ use writer::Queue;
 pub enum Store {
     /// Two SQLite files in one folder.
     Sqlite(SqliteStore),
+    /// Rows in memory, for simulations; nothing of them outlives the process.
+    Memory(memory::MemoryStore),
 }
 
 /// The SQLite store.
@@ -80,26 +83,35 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; a refusal of the books is [`StoreError::Refused`].
     pub async fn submit(&self, work: Work) -> Result<Done, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.queue.submit(work).await
+        match self {
+            Self::Sqlite(store) => store.queue.submit(work).await,
+            Self::Memory(store) => store.submit(work).await,
+        }
     }
 
     /// Takes no more work, and waits until what was taken is durable and `ledger.db` is closed.
     /// Every clone is closed with it: another process may write the books now.
     pub async fn close(&self) {
-        let Self::Sqlite(store) = self;
-        store.queue.close().await;
+        if let Self::Sqlite(store) = self {
+            store.queue.close().await;
+        }
     }
 
     /// What can be pulled again.
     #[must_use]
     pub fn facts(&self) -> &Facts {
-        let Self::Sqlite(store) = self;
-        &store.facts
+        match self {
+            Self::Sqlite(store) => &store.facts,
+            Self::Memory(store) => store.facts(),
+        }
     }
 
-    fn readers(&self) -> &SqlitePool {
-        let Self::Sqlite(store) = self;
-        &store.readers
+    fn readers(&self) -> Result<&SqlitePool, StoreError> {
+        match self {
+            Self::Sqlite(store) => Ok(&store.readers),
+            Self::Memory(_) => Err(StoreError::Lost(
+                "books in memory do not answer this question".to_owned(),
+            )),
+        }
     }
 }
