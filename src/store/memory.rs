@@ -243,7 +243,7 @@ impl Books {
     #[must_use]
     pub fn open(&self) -> (super::Store, Writer) {
         let (queue, works) = mpsc::unbounded_channel();
-        let reach = Arc::new(AtomicU8::new(HERE));
+        let reach = Reach(Arc::new(AtomicU8::new(HERE)));
         let store = MemoryStore {
             books: self.clone(),
             queue,
@@ -272,21 +272,26 @@ pub struct Waiting {
 pub struct Writer {
     /// What waits.
     pub works: mpsc::UnboundedReceiver<Waiting>,
-    reach: Arc<AtomicU8>,
+    /// Whether the rows can be reached.
+    pub reach: Reach,
 }
 
-impl Writer {
+/// Whether a process reaches its rows.
+#[derive(Clone, Debug)]
+pub struct Reach(Arc<AtomicU8>);
+
+impl Reach {
     /// Lets questions fail, or be answered again.
     pub fn away(&self, is_away: bool) {
-        if self.reach.load(Ordering::Relaxed) != DEAD {
+        if self.0.load(Ordering::Relaxed) != DEAD {
             let reach = if is_away { AWAY } else { HERE };
-            self.reach.store(reach, Ordering::Relaxed);
+            self.0.store(reach, Ordering::Relaxed);
         }
     }
 
     /// The process that works with this store died: nothing that it asks is ever answered.
     pub fn kill(&self) {
-        self.reach.store(DEAD, Ordering::Relaxed);
+        self.0.store(DEAD, Ordering::Relaxed);
     }
 }
 
@@ -295,7 +300,7 @@ impl Writer {
 pub struct MemoryStore {
     books: Books,
     queue: mpsc::UnboundedSender<Waiting>,
-    reach: Arc<AtomicU8>,
+    reach: Reach,
     facts: Facts,
 }
 
@@ -329,14 +334,14 @@ impl MemoryStore {
     }
 
     fn is_dead(&self) -> bool {
-        self.reach.load(Ordering::Relaxed) == DEAD
+        self.reach.0.load(Ordering::Relaxed) == DEAD
     }
 
     async fn reach(&self) -> Result<(), StoreError> {
         if self.is_dead() {
             std::future::pending::<()>().await;
         }
-        match self.reach.load(Ordering::Relaxed) {
+        match self.reach.0.load(Ordering::Relaxed) {
             HERE => Ok(()),
             _ => Err(StoreError::Lost("the books cannot be read".to_owned())),
         }
