@@ -27,6 +27,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 const FIRST_WAIT: Duration = Duration::from_millis(150);
 /// Longest wait between two questions.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// What CloudStack made up to this long before a call went out may be the call's: its clock and
+/// ours may differ, and money held too long is better than a machine that nobody pays for.
+const CLOCKS_APART: i64 = 600 * SECOND;
 /// Questions to CloudStack at once.
 const QUESTIONS_MAX: usize = 16;
 
@@ -220,16 +223,17 @@ impl Follower {
         self.settle(&[first, last], settlement).await
     }
 
-    /// Keeps what was observed; a hold that was settled before stays settled, once.
+    /// Keeps what was observed; a hold that was settled before stays settled, once, and one whose
+    /// commit was lost is not there.
     async fn settle(
         &self,
         calls: &[ObservedCall<'_>],
         settlement: Settlement,
     ) -> Result<(), MeterFault> {
         match self.meter.record(calls, settlement).await {
-            Err(MeterFault::Store(StoreError::Refused(LedgerRefusal::HoldClosed { .. }))) => {
-                self.meter.record(calls, Settlement::default()).await
-            }
+            Err(MeterFault::Store(StoreError::Refused(
+                LedgerRefusal::HoldClosed { .. } | LedgerRefusal::UnknownHold(_),
+            ))) => self.meter.record(calls, Settlement::default()).await,
             other => other,
         }
     }
@@ -343,7 +347,7 @@ impl Follower {
 
     /// Whether the owner has no VM, volume or address made since the call that nobody claims.
     async fn nothing_since(&self, call: &Followed) -> Result<bool, MeterFault> {
-        let since = call.sent.plus(-2 * SECOND);
+        let since = call.sent.plus(-CLOCKS_APART);
         for (list, item) in [
             ("listVirtualMachines", "virtualmachine"),
             ("listVolumes", "volume"),
