@@ -24,6 +24,9 @@ const RAISING: [&str; 5] = [
     "scaleVirtualMachine",
 ];
 
+/// As `customers.toml` says.
+const MACHINES_MAX: usize = 4;
+
 /// What was seen so far in a seed.
 #[derive(Default)]
 pub struct Seen {
@@ -111,6 +114,7 @@ pub fn committed(
             }
             for (leg, state) in legs.iter().zip(&before.payers) {
                 floor(world, state, leg.wallet.get());
+                limit(world, rows, &leg.payer);
             }
         }
         Command::Settle { hold, .. } => ended(world, rows, *hold, "settled"),
@@ -149,6 +153,28 @@ fn floor(world: &World, state: &PayerState, wallet: i64) {
     }
 }
 
+/// 9: what runs and what is on its way keep the limit of the policy.
+fn limit(world: &World, rows: &Rows, payer: &PayerId) {
+    let runs = rows.intervals.values().filter(|row| {
+        let interval = &row.interval;
+        interval.end.is_none()
+            && interval.meter.usage_type == UsageType::RunningVm
+            && row.payer.as_ref() == Some(payer)
+    });
+    let starts = rows.intents.values().filter(|intent| {
+        !intent.status.is_final()
+            && intent.hold.is_some()
+            && intent.payer.as_ref() == Some(payer)
+            && intent.command != "createVolume"
+    });
+    let (runs, starts) = (runs.count(), starts.count());
+    if runs + starts > MACHINES_MAX {
+        world.broken(format!(
+            "9: {payer} runs {runs} and starts {starts} of {MACHINES_MAX}"
+        ));
+    }
+}
+
 /// 10, 12, 14: a hold ends once, by what became of its call.
 fn ended(world: &World, rows: &Rows, hold: HoldId, how: &'static str) {
     if let Some(before) = world.state().seen.ended.insert(hold, how) {
@@ -171,12 +197,16 @@ fn ended(world: &World, rows: &Rows, hold: HoldId, how: &'static str) {
     let made = state.forwarded.get(&job).and_then(|it| it.made.clone());
     let alive = made.as_deref().is_some_and(|id| costs(&state.cloud, id));
     drop(state);
+    // What a sweep charges already needs no hold.
+    let mut intervals = rows.intervals.values();
+    let charged =
+        intervals.any(|row| Some(row.interval.meter.resource.as_str()) == made.as_deref());
     let creates = matches!(
         intent.command.as_str(),
         "deployVirtualMachine" | "createVolume"
     );
     let wrong = match how {
-        "given back" if creates => alive,
+        "given back" if creates => alive && !charged,
         "given back" => status == Some(1),
         _ => status == Some(0),
     };
@@ -280,12 +310,14 @@ pub fn forwarded(world: &World, name: &str, params: &ParamMap, account: &str) ->
     };
     let legs = intent.hold.and_then(|hold| rows.ledger.holds.get(&hold));
     let open = legs.is_some_and(|legs| legs.iter().all(|leg| leg.status == HoldStatus::Open));
+    // What starts a machine that runs already costs nothing more.
+    let free = intent.hold.is_none() && name == "startVirtualMachine";
     let (status, own) = (intent.status, intent.payer == Some(customer.payer.clone()));
     let mut sent = params.clone();
     sent.remove("customjobid");
     let same = sent.to_kept() == intent.params;
     drop(rows);
-    if !open || status.is_final() {
+    if !(open || free) || status.is_final() {
         world.broken(format!(
             "19: {name}, job {} went out without a hold",
             short(job)
@@ -428,7 +460,12 @@ fn charged(world: &World, rows: &Rows) {
 /// 36: no stretch ends before it starts; no meter runs twice at a time.
 fn disjoint(world: &World, rows: &Rows) {
     let mut by_meter: BTreeMap<_, Vec<(Timestamp, Option<Timestamp>)>> = BTreeMap::new();
-    for row in rows.intervals.values() {
+    // A stretch of no length costs nothing.
+    let long = |row: &&StoredInterval| {
+        let interval = &row.interval;
+        interval.end.is_none_or(|end| end.at != interval.start.at)
+    };
+    for row in rows.intervals.values().filter(long) {
         let of = by_meter.entry(row.interval.meter.clone()).or_default();
         of.push((row.interval.start.at, row.interval.end.map(|end| end.at)));
     }

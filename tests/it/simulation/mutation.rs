@@ -19,8 +19,8 @@ pub enum Mutation {
     DecidesOnStaleRows,
     /// A hold may go below what there is.
     IgnoresTheFloor,
-    /// A hold is let in while the cover is short.
-    IgnoresAShortCover,
+    /// A hold is let in past the limit of things.
+    IgnoresALimit,
     /// A crash in a commit leaves the ledger's half of it.
     TearsAGroup,
     /// What was acknowledged is lost in a crash.
@@ -52,7 +52,7 @@ impl Mutation {
         Self::ReleasesOnTimeOut,
         Self::DecidesOnStaleRows,
         Self::IgnoresTheFloor,
-        Self::IgnoresAShortCover,
+        Self::IgnoresALimit,
         Self::TearsAGroup,
         Self::LosesTheLastGroup,
         Self::CreditsAPaymentTwice,

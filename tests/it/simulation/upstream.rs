@@ -8,7 +8,7 @@ use faregate::cloudstack::envelope::{Format, error_body};
 use faregate::cloudstack::query::ParamMap;
 use faregate::sandbox::call::{Call, Caller, Reply};
 use faregate::sandbox::catalogue::{Command, catalogue};
-use faregate::sandbox::refused::{Refused, unauthorized};
+use faregate::sandbox::refused::{Refused, refused, unauthorized};
 use faregate::sandbox::{auth, commands, finish, write};
 use faregate::upstream::exchange::Wire;
 use serde_json::{Value, json};
@@ -87,6 +87,14 @@ async fn send(
     let raising = !is_read(params.command());
     if world.strikes(if raising { 40 } else { 4 }) {
         world.note(format!("the answer to {} is lost", params.command()));
+        if world.has(Mutation::TakesALossForARefusal)
+            && raising
+            && let Some(command) = catalogue().find(params.command())
+        {
+            let refused = refused(531, 4365, "not before, but after".to_owned());
+            let told = written(command, Err(refused), Format::asked(params.get("response")));
+            return stream.write_all(told.as_bytes()).await.is_ok();
+        }
         return false;
     }
     if world.strikes(if raising { 15 } else { 2 }) {
@@ -109,6 +117,7 @@ async fn send(
 async fn serve(world: &Arc<World>, life: &Arc<Life>, params: &ParamMap) -> Option<String> {
     let name = params.command().to_owned();
     let reads = is_read(&name);
+    world.count("requests");
     if reads {
         let point = match name.as_str() {
             "getUser" | "getUserKeys" | "listAccounts" | "listDomains" => Point::K1,
@@ -177,6 +186,12 @@ async fn perform(
     });
     let (id, instance, work) = match reply {
         Ok(Reply::Now(inside)) => return Some(Ok(inside)),
+        Err(_) if world.has(Mutation::TakesUnknownForFailed) && params.get("jobid").is_some() => {
+            let failed = json!({ "errorcode": 530, "errortext": "there is no such job" });
+            return Some(Ok(
+                json!({ "jobstatus": 2, "jobresultcode": 530, "jobresult": failed }),
+            ));
+        }
         Err(refused) => return Some(Err(refused)),
         Ok(Reply::Job { id, instance, work }) => (id, instance, work),
     };
@@ -220,12 +235,25 @@ async fn perform(
     }))
 }
 
-/// The job ends when it is due, well or badly.
+/// The job ends when it is due, well or badly; jobs on one machine one after the other.
 fn run_later(world: &Arc<World>, job: String) {
     let world = world.clone();
-    let millis = 20 + world.below(1_500);
+    let takes = Duration::from_millis(20 + world.below(1_500));
+    let due = {
+        let mut state = world.state();
+        let row = state
+            .cloud
+            .jobs
+            .find(&job)
+            .and_then(|job| job.instance.clone());
+        let on = row.and_then(|(_, id)| id).unwrap_or_else(|| job.clone());
+        let now = tokio::time::Instant::now();
+        let free = state.busy.get(&on).copied().unwrap_or(now).max(now);
+        state.busy.insert(on, free + takes);
+        free + takes
+    };
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+        tokio::time::sleep_until(due).await;
         let fails = world.strikes(60);
         let cancelled = !fails && world.strikes(50);
         world.with_cloud(|cloud, moment| {

@@ -6,12 +6,15 @@ use super::node::Node;
 use crate::campaign::Draw;
 use faregate::clock::Clock;
 use faregate::sandbox::cloud::{Cloud, Moment};
+use faregate::store::Work;
 use faregate::store::memory::{Books, Reach};
 use faregate::terms::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// Where a gate may die, by the names of the fault list: K1 after a call was parsed, K2 after it
 /// was verified, K3 after its hold was committed, K4 after the connection, K5 after the first
@@ -34,35 +37,56 @@ pub enum Point {
     K11,
 }
 
+impl Point {
+    pub const ALL: [Self; 12] = [
+        Self::K0,
+        Self::K1,
+        Self::K2,
+        Self::K3,
+        Self::K4,
+        Self::K5,
+        Self::K6,
+        Self::K7,
+        Self::K8,
+        Self::K9,
+        Self::K10,
+        Self::K11,
+    ];
+}
+
 /// One life of the gate: from a start to a crash.
 #[derive(Debug)]
 pub struct Life {
     pub number: u64,
-    dead: watch::Sender<bool>,
+    dead: AtomicBool,
+    death: Notify,
     reach: Reach,
     pub stop: watch::Sender<bool>,
 }
 
 impl Life {
     pub fn new(number: u64, reach: Reach) -> Arc<Self> {
-        let (dead, _) = watch::channel(false);
         let (stop, _) = watch::channel(false);
         Arc::new(Self {
             number,
-            dead,
+            dead: AtomicBool::new(false),
+            death: Notify::new(),
             reach,
             stop,
         })
     }
 
     pub fn is_dead(&self) -> bool {
-        *self.dead.borrow()
+        self.dead.load(Ordering::Relaxed)
     }
 
     /// Waits for the death.
     pub async fn died(&self) {
-        let mut dead = self.dead.subscribe();
-        let _ = dead.wait_for(|dead| *dead).await;
+        // In the order in which they wait: the channel of a watch wakes in any.
+        let death = self.death.notified();
+        if !self.is_dead() {
+            death.await;
+        }
     }
 }
 
@@ -94,16 +118,19 @@ pub struct State {
     pub server_away: bool,
     /// Groups that still find the disk full.
     pub disk_full: u64,
+    /// Until when the jobs on a thing take.
+    pub busy: BTreeMap<String, Instant>,
     pub node: Option<Arc<Node>>,
     pub lives: u64,
     pub points: BTreeSet<Point>,
     pub seen: super::invariants::Seen,
     pub ids: u128,
     pub counts: BTreeMap<&'static str, u64>,
+    /// What was let in, in order.
+    pub works: Vec<Work>,
 }
 
 pub struct World {
-    pub seed: u64,
     pub base: &'static Base,
     /// The gate's clock.
     pub clock: Clock,
@@ -129,15 +156,16 @@ impl World {
             server: 0,
             server_away: false,
             disk_full: 0,
+            busy: BTreeMap::new(),
             node: None,
             lives: 0,
             points: BTreeSet::new(),
             seen: super::invariants::Seen::default(),
             ids: u128::from(seed) << 64,
             counts: BTreeMap::new(),
+            works: Vec::new(),
         };
         Arc::new(Self {
-            seed,
             base,
             clock: Clock::seeded(start, seed),
             clouds_clock: Clock::seeded(start, !seed),
@@ -223,8 +251,8 @@ impl World {
     pub fn die(&self, life: &Life, point: Point) {
         self.note(format!("gate {} dies at {point:?}", life.number));
         life.reach.kill();
-        let _ = life.dead.send(true);
-        life.dead.send_replace(true);
+        life.dead.store(true, Ordering::Relaxed);
+        life.death.notify_waiters();
         life.stop.send_replace(true);
         let mut state = self.state();
         state.points.insert(point);

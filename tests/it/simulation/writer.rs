@@ -119,6 +119,7 @@ fn commit(
     work: &Work,
     stale: &mut Option<PayerState>,
 ) -> Outcome {
+    world.count("works");
     let is_hold = matches!(work.command, Some(Command::Hold { .. }));
     if is_hold && world.has(Mutation::HoldsAfterForwarding) {
         return later(world, life, work);
@@ -127,6 +128,9 @@ fn commit(
     let watch = invariants::Before::of(&rows, work);
     let outcome = apply(world, &mut rows, work, stale);
     invariants::committed(world, &rows, work, &watch, &outcome);
+    if outcome.is_ok() {
+        world.state().works.push(work.clone());
+    }
     outcome
 }
 
@@ -159,6 +163,7 @@ fn apply(world: &World, rows: &mut Rows, work: &Work, stale: &mut Option<PayerSt
     let payer = legs.first().map(|leg| leg.payer.clone());
     match (mutation, &mut work.command) {
         (Mutation::ForgetsTheHold, Some(Command::Hold { .. })) => work.command = None,
+        (Mutation::IgnoresALimit, Some(Command::Hold { .. })) => work.claim = None,
         (Mutation::ForgetsTheIntent, Some(Command::Hold { .. })) => work.intents.clear(),
         (Mutation::ForgetsWhatStarts, Some(Command::Settle { .. })) => work.intervals.clear(),
         (Mutation::SettlesTwice, Some(Command::Settle { hold, .. })) => {
@@ -186,7 +191,6 @@ fn apply(world: &World, rows: &mut Rows, work: &Work, stale: &mut Option<PayerSt
     let bent = rows.ledger.payers.get_mut(&payer).unwrap();
     match mutation {
         Mutation::IgnoresTheFloor => bent.credit_line = Micros::new(1_000_000_000),
-        Mutation::IgnoresAShortCover => bent.cover_target = Micros::ZERO,
         Mutation::DecidesOnStaleRows => {
             if let Some(old) = stale.replace(kept.clone()).filter(|old| old.payer == payer) {
                 *bent = old;
@@ -199,10 +203,7 @@ fn apply(world: &World, rows: &mut Rows, work: &Work, stale: &mut Option<PayerSt
     match mutation {
         Mutation::DecidesOnStaleRows if outcome.is_ok() => {}
         Mutation::DecidesOnStaleRows => *after = kept,
-        _ => {
-            after.credit_line = kept.credit_line;
-            after.cover_target = kept.cover_target;
-        }
+        _ => after.credit_line = kept.credit_line,
     }
     outcome
 }
