@@ -12,6 +12,7 @@ use crate::ledger::records::{Accrual, Hold, HoldStatus, Transfer};
 use crate::ledger::things::{Amounts, Things};
 use crate::ledger::{Command, LedgerRefusal, Loaded, decide};
 use crate::terms::ids::{CallId, HoldId, IntervalId, PayerId, ResourceId};
+use crate::terms::limits::LEDGER_QUEUE_MAX;
 use crate::terms::time::{BillingMonth, Period};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -242,7 +243,7 @@ impl Books {
     /// A store on these rows, and its writer's end of the queue.
     #[must_use]
     pub fn open(&self) -> (super::Store, Writer) {
-        let (queue, works) = mpsc::unbounded_channel();
+        let (queue, works) = mpsc::channel(LEDGER_QUEUE_MAX);
         let reach = Reach(Arc::new(AtomicU8::new(HERE)));
         let store = MemoryStore {
             books: self.clone(),
@@ -271,7 +272,7 @@ pub struct Waiting {
 #[derive(Debug)]
 pub struct Writer {
     /// What waits.
-    pub works: mpsc::UnboundedReceiver<Waiting>,
+    pub works: mpsc::Receiver<Waiting>,
     /// Whether the rows can be reached.
     pub reach: Reach,
 }
@@ -299,7 +300,7 @@ impl Reach {
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     books: Books,
-    queue: mpsc::UnboundedSender<Waiting>,
+    queue: mpsc::Sender<Waiting>,
     reach: Reach,
     facts: Facts,
 }
@@ -317,8 +318,9 @@ impl MemoryStore {
         })?;
         let (answer, outcome) = oneshot::channel();
         let lost = || StoreError::Lost("the writer stopped before it answered".to_owned());
-        let sent = self.queue.send(Waiting { work, answer });
+        let sent = self.queue.try_send(Waiting { work, answer });
         let told = match sent {
+            Err(mpsc::error::TrySendError::Full(_)) => Err(StoreError::Busy),
             Ok(()) => outcome.await.unwrap_or_else(|_| Err(lost())),
             Err(_) => Err(lost()),
         };

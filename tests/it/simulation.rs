@@ -24,6 +24,7 @@ mod cloud;
 mod invariants;
 mod mutation;
 mod node;
+mod rest;
 mod story;
 mod upstream;
 mod world;

@@ -2,10 +2,9 @@
 
 use super::client::{self, Wish};
 use super::cloud::direct;
-use super::invariants;
 use super::mutation::Mutation;
 use super::world::{Point, World};
-use super::{node, upstream};
+use super::{node, rest, upstream};
 use faregate::ledger::Command;
 use faregate::ledger::command::TopUp;
 use faregate::store::Work;
@@ -36,7 +35,7 @@ pub fn run(seed: u64, mutation: Option<Mutation>) -> Told {
     let world = runtime.block_on(async {
         let world = World::new(seed, mutation);
         if live(&world).await.is_some() && heal(&world).await.is_some() {
-            invariants::at_rest(&world);
+            rest::at_rest(&world);
         }
         world
     });

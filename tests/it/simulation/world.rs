@@ -238,9 +238,13 @@ impl World {
         self.state().node.clone()
     }
 
-    /// The gate dies here, if the seed says so.
+    /// The gate dies here, if the seed says so; where the step is rare, more often.
     pub fn may_die(&self, life: &Life, point: Point) -> bool {
-        let dies = self.strikes(4) && !life.is_dead();
+        let per_mille = match point {
+            Point::K5 | Point::K7 | Point::K9 => 150,
+            _ => 4,
+        };
+        let dies = self.strikes(per_mille) && !life.is_dead();
         if dies {
             self.die(life, point);
         }
