@@ -7,6 +7,7 @@
 
 use crate::terms::time::Timestamp;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -54,6 +55,18 @@ pub enum Clock {
     },
     /// A clock that tests move: wall and billing time alike.
     Simulated(Arc<RwLock<Timestamp>>),
+    /// The clock of a seeded run: it goes as the runtime's paused clock does, leaps when told, and
+    /// what it draws at random follows from its seed.
+    Seeded(Arc<Seeded>),
+}
+
+/// What a seeded clock stands at.
+#[derive(Debug)]
+pub struct Seeded {
+    origin: tokio::time::Instant,
+    /// Wall time at the origin, and how far the monotonic clock has leapt since.
+    at_origin: RwLock<(Timestamp, Duration)>,
+    drawn: AtomicU64,
 }
 
 /// A billing origin that several processes share through one file.
@@ -92,6 +105,26 @@ impl Clock {
         Self::Simulated(Arc::new(RwLock::new(now)))
     }
 
+    /// A clock that stands at `now` and draws from `seed`; it goes with the clock of the runtime
+    /// that it is made in.
+    #[must_use]
+    pub fn seeded(now: Timestamp, seed: u64) -> Self {
+        Self::Seeded(Arc::new(Seeded {
+            origin: tokio::time::Instant::now(),
+            at_origin: RwLock::new((now, Duration::ZERO)),
+            drawn: AtomicU64::new(seed),
+        }))
+    }
+
+    /// Lets a seeded clock leap: its wall time, and its monotonic time where that leaps too.
+    pub fn leap(&self, wall_micros: i64, steady: Duration) {
+        if let Self::Seeded(clock) = self
+            && let Ok(mut at) = clock.at_origin.write()
+        {
+            *at = (at.0.plus(wall_micros), at.1.saturating_add(steady));
+        }
+    }
+
     /// Moves a simulated clock; the machine's clock cannot be moved.
     pub fn set(&self, now: Timestamp) {
         if let Self::Simulated(cell) = self
@@ -109,6 +142,11 @@ impl Clock {
             Self::Simulated(cell) => cell
                 .read()
                 .map_or_else(|held| *held.into_inner(), |held| *held),
+            Self::Seeded(clock) => {
+                let gone = clock.origin.elapsed().as_micros();
+                let gone = i64::try_from(gone).unwrap_or(i64::MAX);
+                clock.leapt().0.plus(gone)
+            }
         }
     }
 
@@ -138,21 +176,68 @@ impl Clock {
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the file that may")]
     pub fn id_bits(&self) -> u128 {
-        uuid::Uuid::now_v7().as_u128()
+        match self {
+            Self::Seeded(clock) => {
+                let millis = u64::try_from(self.wall().micros().max(0) / 1_000).unwrap_or(0);
+                uuid::Builder::from_unix_timestamp_millis(millis, &clock.bytes())
+                    .into_uuid()
+                    .as_u128()
+            }
+            _ => uuid::Uuid::now_v7().as_u128(),
+        }
     }
 
     /// A random UUID (v4, lower case), for CloudStack's `customjobid`.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the file that may")]
     pub fn random_uuid(&self) -> String {
-        uuid::Uuid::new_v4().to_string()
+        match self {
+            Self::Seeded(clock) => uuid::Builder::from_random_bytes(clock.next().to_be_bytes())
+                .into_uuid()
+                .to_string(),
+            _ => uuid::Uuid::new_v4().to_string(),
+        }
     }
 
     /// Monotonic time, for time-outs and latencies alone.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the file that may")]
     pub fn monotonic(&self) -> Instant {
-        Instant::now()
+        match self {
+            Self::Seeded(clock) => tokio::time::Instant::now().into_std() + clock.leapt().1,
+            _ => Instant::now(),
+        }
+    }
+}
+
+impl Seeded {
+    fn leapt(&self) -> (Timestamp, Duration) {
+        match self.at_origin.read() {
+            Ok(at) => *at,
+            Err(poisoned) => *poisoned.into_inner(),
+        }
+    }
+
+    /// 128 bits, drawn (splitmix64, twice).
+    fn next(&self) -> u128 {
+        let mut both = [0_u64; 2];
+        for half in &mut both {
+            const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+            let drawn = self.drawn.fetch_add(STEP, Ordering::Relaxed);
+            let mixed = drawn.wrapping_add(STEP);
+            let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            *half = mixed ^ (mixed >> 31);
+        }
+        (u128::from(both[0]) << 64) | u128::from(both[1])
+    }
+
+    fn bytes(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        for (byte, drawn) in bytes.iter_mut().zip(self.next().to_be_bytes()) {
+            *byte = drawn;
+        }
+        bytes
     }
 }
 

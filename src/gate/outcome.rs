@@ -7,11 +7,11 @@ use super::wire::Answer;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::envelope;
 use crate::cover::settle::Outcome;
-use crate::ledger::Command as Booking;
+use crate::ledger::{Command as Booking, LedgerRefusal};
 use crate::meter::follow::Followed;
 use crate::meter::line::Settlement;
 use crate::meter::observe::ObservedCall;
-use crate::store::{IntentChange, IntentStatus, Work};
+use crate::store::{IntentChange, IntentStatus, StoreError, Work};
 use crate::terms::ids::{JobId, PayerId};
 
 /// What an answer says of the hold. The answer itself goes to the client as it is.
@@ -34,7 +34,13 @@ pub(super) async fn answered(
     let error = read.as_ref().and_then(|read| read.error.clone());
     match (read, error) {
         (_, Some(error)) if precedes_creation(command.kind, &error) => {
-            give_back(gate, judged, Outcome::RefusedBeforeCreation).await;
+            give_back(
+                gate,
+                (call, command),
+                judged,
+                Outcome::RefusedBeforeCreation,
+            )
+            .await;
         }
         (Some(read), None) if answer.status == 200 => {
             let node = Some(read.node);
@@ -65,7 +71,14 @@ fn precedes_creation(kind: Kind, error: &envelope::ApiError) -> bool {
     }
 }
 
-pub(super) async fn give_back(gate: &Gate, judged: &Judged, _why: Outcome) {
+/// Nothing came of the call. Where that cannot be written now, the call is followed as one whose
+/// answer was lost: its job is not known, and in time its money goes back.
+pub(super) async fn give_back(
+    gate: &Gate,
+    (call, called): (&Call, &Command),
+    judged: &Judged,
+    _why: Outcome,
+) {
     let at = gate.clock.billing();
     let command = judged.hold.map(|hold| Booking::GiveBack { hold, at });
     let update = IntentChange::Update {
@@ -82,9 +95,13 @@ pub(super) async fn give_back(gate: &Gate, judged: &Judged, _why: Outcome) {
         intents: vec![update],
         ..Work::default()
     };
-    if let Err(fault) = gate.store.submit(work).await {
-        // The intent stays open: the next start, or an operator, finds it.
-        tracing::error!(verb = "settle", call = %judged.id, %fault, "a hold could not be given back");
+    match gate.store.submit(work).await {
+        // A hold whose own commit was lost is not there.
+        Ok(_) | Err(StoreError::Refused(LedgerRefusal::UnknownHold(_))) => {}
+        Err(fault) => {
+            tracing::error!(verb = "settle", call = %judged.id, %fault, "not given back yet");
+            follow(gate, call, called, judged, None).await;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::authenticate::Caller;
 use super::claim;
 use super::line::{Gate, fingerprint};
+use super::outcome::give_back;
 use super::parse::Call;
 use super::raise::{Judged, rate_refusal, state_of};
 use super::refusal::{Refusal, Shortage};
@@ -11,6 +12,7 @@ use super::told::may_be_told;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
+use crate::cover::settle::Outcome;
 use crate::ledger::records::{PayerState, Purse};
 use crate::ledger::things::{Claim, OverLimit, Things};
 use crate::ledger::{Command as Booking, LedgerRefusal};
@@ -70,7 +72,13 @@ pub(super) async fn promise(
                 return Ok(payers.find(|state| state.payer == payer));
             }
             Err(StoreError::Refused(LedgerRefusal::PromoShort { .. })) => {}
-            Err(fault) => return Err(money_refusal(gate, &payer, judged, fault).await),
+            Err(fault) => {
+                if matches!(fault, StoreError::Lost(_)) {
+                    // It may have been written all the same, and nothing was sent.
+                    give_back(gate, (call, command), judged, Outcome::NothingSent).await;
+                }
+                return Err(money_refusal(gate, &payer, judged, fault).await);
+            }
         }
     }
     Err(Refusal::Busy)

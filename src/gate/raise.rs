@@ -101,7 +101,9 @@ pub(super) async fn raise(
         Err(fault) => {
             tracing::warn!(verb = "forward", call = %id, command = %command.name, %fault, "lost");
             match fault.sent {
-                Sent::NotSent => give_back(gate, &judged, Outcome::NothingSent).await,
+                Sent::NotSent => {
+                    give_back(gate, (&call, command), &judged, Outcome::NothingSent).await;
+                }
                 Sent::Unknown => follow(gate, &call, command, &judged, None).await,
             }
             Err(lost(fault.sent))

@@ -28,6 +28,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 const FIRST_WAIT: Duration = Duration::from_millis(150);
 /// Longest wait between two questions.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// What CloudStack made up to this long before a call went out may be the call's: its clock and
+/// ours may differ, and money held too long is better than a machine that nobody pays for.
+const CLOCKS_APART: i64 = 600 * SECOND;
 /// Questions to CloudStack at once.
 const QUESTIONS_MAX: usize = 16;
 
@@ -224,16 +227,17 @@ impl Follower {
         self.settle(&[first, last], settlement).await
     }
 
-    /// Keeps what was observed; a hold that was settled before stays settled, once.
+    /// Keeps what was observed; a hold that was settled before stays settled, once, and one whose
+    /// commit was lost is not there.
     async fn settle(
         &self,
         calls: &[ObservedCall<'_>],
         settlement: Settlement,
     ) -> Result<(), MeterFault> {
         match self.meter.record(calls, settlement).await {
-            Err(MeterFault::Store(StoreError::Refused(LedgerRefusal::HoldClosed { .. }))) => {
-                self.meter.record(calls, Settlement::default()).await
-            }
+            Err(MeterFault::Store(StoreError::Refused(
+                LedgerRefusal::HoldClosed { .. } | LedgerRefusal::UnknownHold(_),
+            ))) => self.meter.record(calls, Settlement::default()).await,
             other => other,
         }
     }
@@ -347,7 +351,7 @@ impl Follower {
 
     /// Whether the owner has nothing of what the call makes, made since it and claimed by nobody.
     async fn nothing_since(&self, call: &Followed) -> Result<bool, MeterFault> {
-        let since = call.sent.plus(-2 * SECOND);
+        let since = call.sent.plus(-CLOCKS_APART);
         for kind in kinds::made_by(&call.command) {
             let mut asked = vec![
                 ("domainid", call.owner.domain.as_str()),

@@ -111,11 +111,15 @@ impl Store {
 
     async fn copy_into(&self, folder: &Path, told: &mut dyn FnMut(&str, u64)) -> Backed<()> {
         match self {
+            Self::Memory(_) => self.readers().map(drop)?,
             Self::Sqlite(books) => {
                 let files = [
-                    (open::LEDGER, &books.readers),
+                    (open::LEDGER, Some(&books.readers)),
                     (open::FACTS, self.facts().readers()),
                 ];
+                let files = files
+                    .into_iter()
+                    .filter_map(|(name, pool)| Some((name, pool?)));
                 for (name, pool) in files {
                     let path = folder.join(name).display().to_string();
                     let copied = pool.execute(query("VACUUM INTO $1").bind(path)).await;

@@ -33,7 +33,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the ledger cannot be read; what is wrong in it is in the answer.
     pub async fn verify(&self) -> Result<Verified, StoreError> {
-        verified(self.readers(), self.file()).await
+        verified(self.readers()?, self.file()).await
     }
 
     /// The trial balance alone.

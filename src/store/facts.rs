@@ -29,6 +29,12 @@ const PUT_AUDIT: Sql = put!("audit" (
 /// The facts. A clone is another way to the same ones.
 #[derive(Clone, Debug)]
 pub struct Facts {
+    /// None where nothing is kept: books in memory.
+    file: Option<FactsFile>,
+}
+
+#[derive(Clone, Debug)]
+struct FactsFile {
     writer: Pool,
     readers: Pool,
 }
@@ -92,15 +98,26 @@ pub struct Snapshot {
 impl Facts {
     /// Facts behind these connections: one writes at a time, the others read beside it.
     pub(super) const fn new(writer: Pool, readers: Pool) -> Self {
-        Self { writer, readers }
+        Self {
+            file: Some(FactsFile { writer, readers }),
+        }
     }
 
-    pub(super) const fn readers(&self) -> &Pool {
-        &self.readers
+    /// None where nothing is kept.
+    pub(super) fn readers(&self) -> Option<&Pool> {
+        self.file.as_ref().map(|file| &file.readers)
+    }
+
+    /// Facts that nothing keeps: whatever is put there is forgotten.
+    pub(super) const fn nowhere() -> Self {
+        Self { file: None }
     }
 
     async fn write(&self, query: Query) -> Read<u64> {
-        let done = self.writer.execute(query).await;
+        let Some(file) = &self.file else {
+            return Ok(0);
+        };
+        let done = file.writer.execute(query).await;
         done.map_err(|error| StoreError::of(FILE, &error))
     }
 
@@ -114,7 +131,10 @@ impl Facts {
     }
 
     async fn all<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Vec<T>> {
-        let rows = self.readers.fetch(query).await;
+        let Some(file) = &self.file else {
+            return Ok(Vec::new());
+        };
+        let rows = file.readers.fetch(query).await;
         let rows = rows.map_err(|error| StoreError::of(FILE, &error))?;
         rows.iter().map(read).collect()
     }

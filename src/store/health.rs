@@ -59,7 +59,7 @@ impl Store {
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Sqlite(_) => false,
+            Self::Sqlite(_) | Self::Memory(_) => false,
             Self::Postgres(books, _) => books.away.as_ref().is_some_and(|away| *away.borrow()),
         }
     }

@@ -18,6 +18,7 @@ mod group;
 mod health;
 mod lease;
 mod lock;
+pub mod memory;
 mod open;
 mod postgres;
 mod read;
@@ -72,6 +73,8 @@ pub enum Store {
     Sqlite(Books),
     /// Two schemas of one PostgreSQL.
     Postgres(Books, Option<lease::Leases>),
+    /// Rows in memory, for simulations; nothing of them outlives the process.
+    Memory(memory::MemoryStore),
 }
 
 /// The ways to the books, whichever database they lie in.
@@ -167,13 +170,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; a refusal of the books is [`StoreError::Refused`].
     pub async fn submit(&self, work: Work) -> Result<Done, StoreError> {
-        self.books().queue.submit(work).await
+        match self {
+            Self::Sqlite(books) | Self::Postgres(books, _) => books.queue.submit(work).await,
+            Self::Memory(store) => store.submit(work).await,
+        }
     }
 
     /// Takes no more work, and waits until what was taken is durable and the books are closed.
     /// Every clone is closed with it: another process may write the books now.
     pub async fn close(&self) {
-        self.books().queue.close().await;
+        if let Ok(books) = self.books() {
+            books.queue.close().await;
+        }
     }
 
     /// The wall time of the server that several nodes share; none on one node.
@@ -182,7 +190,7 @@ impl Store {
     /// [`StoreError`] where it cannot be asked.
     pub async fn wall(&self) -> Result<Option<Timestamp>, StoreError> {
         match self {
-            Self::Sqlite(_) => Ok(None),
+            Self::Sqlite(_) | Self::Memory(_) => Ok(None),
             Self::Postgres(books, _) => {
                 let now = postgres::now(&books.readers).await?;
                 Ok(Some(Timestamp::from_micros(now)))
@@ -193,7 +201,10 @@ impl Store {
     /// What can be pulled again.
     #[must_use]
     pub fn facts(&self) -> &Facts {
-        &self.books().facts
+        match self {
+            Self::Sqlite(books) | Self::Postgres(books, _) => &books.facts,
+            Self::Memory(store) => store.facts(),
+        }
     }
 
     /// Whether other nodes write the same books.
@@ -202,14 +213,17 @@ impl Store {
         matches!(self, Self::Postgres(..))
     }
 
-    const fn books(&self) -> &Books {
+    fn books(&self) -> Result<&Books, StoreError> {
         match self {
-            Self::Sqlite(books) | Self::Postgres(books, _) => books,
+            Self::Sqlite(books) | Self::Postgres(books, _) => Ok(books),
+            Self::Memory(_) => Err(StoreError::Lost(
+                "books in memory do not answer this question".to_owned(),
+            )),
         }
     }
 
-    const fn readers(&self) -> &Pool {
-        &self.books().readers
+    fn readers(&self) -> Result<&Pool, StoreError> {
+        self.books().map(|books| &books.readers)
     }
 
     /// What errors call the books.
@@ -217,6 +231,7 @@ impl Store {
         match self {
             Self::Sqlite(_) => open::LEDGER,
             Self::Postgres(..) => postgres::NAME,
+            Self::Memory(_) => "memory",
         }
     }
 }

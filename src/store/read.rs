@@ -2,6 +2,7 @@
 
 use super::database::{Query, Row, query};
 use super::error::StoreError;
+use super::memory::of;
 use super::work::{Intent, Notice, StoredInterval};
 use super::{Store, from_row, sql};
 use crate::ledger::records::{Accrual, Document, Hold, Item, PayerState, Transfer};
@@ -22,7 +23,7 @@ pub struct TransferRow {
 
 impl Store {
     async fn all<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Vec<T>> {
-        let rows = self.readers().fetch(query).await;
+        let rows = self.readers()?.fetch(query).await;
         let rows = rows.map_err(|error| StoreError::of(self.file(), &error))?;
         rows.iter().map(read).collect()
     }
@@ -33,18 +34,31 @@ impl Store {
 
     /// A payer's figures.
     pub async fn payer(&self, payer: &PayerId) -> Read<Option<PayerState>> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| rows.ledger.payers.get(payer).cloned())
+                .await;
+        }
         let query = query("SELECT * FROM payer WHERE id = $1").bind(payer.to_string());
         self.one(query, from_row::payer).await
     }
 
     /// Every payer, by id.
     pub async fn payers(&self) -> Read<Vec<PayerState>> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| rows.ledger.payers.values().cloned().collect())
+                .await;
+        }
         let query = query("SELECT * FROM payer ORDER BY id");
         self.all(query, from_row::payer).await
     }
 
     /// What a payer has: what runs, and what his open calls are going to start.
     pub async fn things(&self, payer: &PayerId) -> Read<Things> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.things(payer)).await;
+        }
         let mut things = Things::default();
         let keys = serde_json::json!([payer.as_str()]).to_string();
         for statement in [sql::RUNNING, sql::UNDER_WAY] {
@@ -58,12 +72,18 @@ impl Store {
 
     /// The legs of a hold.
     pub async fn hold(&self, hold: HoldId) -> Read<Vec<Hold>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.legs(hold)).await;
+        }
         let query = query("SELECT * FROM hold WHERE id = $1").bind(hold.to_string());
         self.all(query, from_row::hold).await
     }
 
     /// Open holds, of one payer or of all, oldest first.
     pub async fn open_holds(&self, payer: Option<&PayerId>) -> Read<Vec<Hold>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.open_holds(payer)).await;
+        }
         let query = query(
             "SELECT * FROM hold WHERE status = 'open' AND ($1 IS NULL OR payer = $1) ORDER BY id",
         );
@@ -73,6 +93,9 @@ impl Store {
 
     /// What a payer accrued in a month (of the seller's zone), by line.
     pub async fn accruals(&self, payer: &PayerId, month: &BillingMonth) -> Read<Vec<Accrual>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.accruals(payer, month)).await;
+        }
         let query = query("SELECT * FROM accrual WHERE payer = $1 AND month = $2")
             .bind(payer.to_string())
             .bind(month.to_string());
@@ -150,6 +173,11 @@ impl Store {
 
     /// Every intent of which something may still become, oldest first.
     pub async fn open_intents(&self) -> Read<Vec<Intent>> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| rows.intents_where(|intent| !intent.status.is_final()))
+                .await;
+        }
         let query = query(
             "SELECT * FROM intent WHERE status NOT IN ('settled', 'given-back') ORDER BY call",
         );
@@ -158,12 +186,27 @@ impl Store {
 
     /// The intent with our job id.
     pub async fn intent_of_job(&self, job: &JobId) -> Read<Option<Intent>> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| {
+                    rows.intents_where(|intent| intent.job.as_ref() == Some(job))
+                        .pop()
+                })
+                .await;
+        }
         let query = query("SELECT * FROM intent WHERE job = $1").bind(job.to_string());
         self.one(query, from_row::intent).await
     }
 
     /// Intents about a resource, oldest first.
     pub async fn intents_of_resource(&self, resource: &ResourceId) -> Read<Vec<Intent>> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| {
+                    rows.intents_where(|intent| intent.resource.as_ref() == Some(resource))
+                })
+                .await;
+        }
         let query = query("SELECT * FROM intent WHERE resource = $1 ORDER BY call");
         self.all(query.bind(resource.to_string()), from_row::intent)
             .await
@@ -171,12 +214,21 @@ impl Store {
 
     /// The intent of a hold.
     pub async fn intent_of_hold(&self, hold: HoldId) -> Read<Option<Intent>> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| rows.intents_where(|intent| intent.hold == Some(hold)).pop())
+                .await;
+        }
         let query = query("SELECT * FROM intent WHERE hold = $1").bind(hold.to_string());
         self.one(query, from_row::intent).await
     }
 
     /// The newest intents.
     pub async fn recent_intents(&self, rows: u32) -> Read<Vec<Intent>> {
+        if let Self::Memory(store) = self {
+            let limit = usize::try_from(rows).unwrap_or(usize::MAX);
+            return store.read(|rows| rows.recent_intents(limit)).await;
+        }
         let query = query("SELECT * FROM intent ORDER BY call DESC LIMIT $1");
         self.all(query.bind(i64::from(rows)), from_row::intent)
             .await
@@ -184,6 +236,13 @@ impl Store {
 
     /// Intervals that run, of one payer or of all.
     pub async fn open_intervals(&self, payer: Option<&PayerId>) -> Read<Vec<StoredInterval>> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| {
+                    rows.intervals_where(|row| row.interval.end.is_none() && of(row, payer))
+                })
+                .await;
+        }
         let query = match payer {
             Some(payer) => {
                 query("SELECT * FROM interval WHERE end_at IS NULL AND payer = $1 ORDER BY id")
@@ -197,7 +256,7 @@ impl Store {
     /// The last change of the intervals, where several nodes make them.
     pub async fn tide(&self) -> Read<Option<i64>> {
         match self {
-            Self::Sqlite(_) => Ok(None),
+            Self::Sqlite(_) | Self::Memory(_) => Ok(None),
             Self::Postgres(..) => self.one(Query::of(sql::TIDE), |row| row.get("at")).await,
         }
     }
@@ -214,6 +273,9 @@ impl Store {
         payer: Option<&PayerId>,
         period: Period,
     ) -> Read<Vec<StoredInterval>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.intervals_in(payer, period)).await;
+        }
         // Two statements: one that leaves the payer open finds no index for him.
         let query = query(match payer {
             Some(_) => {
@@ -235,6 +297,11 @@ impl Store {
 
     /// Whether anything of a payer touches the period.
     pub async fn has_intervals_in(&self, payer: &PayerId, period: Period) -> Read<bool> {
+        if let Self::Memory(store) = self {
+            return store
+                .read(|rows| !rows.intervals_in(Some(payer), period).is_empty())
+                .await;
+        }
         let query = query(
             "SELECT 1 FROM interval WHERE payer = $1 AND start_at < $3 \
              AND (end_at IS NULL OR end_at > $2) LIMIT 1",
@@ -248,6 +315,9 @@ impl Store {
 
     /// Intervals of a resource, oldest first.
     pub async fn intervals_of(&self, resource: &ResourceId) -> Read<Vec<StoredInterval>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.intervals_of(resource)).await;
+        }
         let query = query("SELECT * FROM interval WHERE resource = $1 ORDER BY start_at, id");
         self.all(query.bind(resource.to_string()), from_row::interval)
             .await
@@ -255,6 +325,10 @@ impl Store {
 
     /// Notices of a payer, or of all, newest first.
     pub async fn notices(&self, payer: Option<&PayerId>, rows: u32) -> Read<Vec<Notice>> {
+        if let Self::Memory(store) = self {
+            let limit = usize::try_from(rows).unwrap_or(usize::MAX);
+            return store.read(|rows| rows.notices(payer, limit)).await;
+        }
         let query = query(
             "SELECT * FROM notice WHERE ($1 IS NULL OR payer = $1) ORDER BY at DESC LIMIT $2",
         );
@@ -266,6 +340,9 @@ impl Store {
 
     /// A value of `meta`.
     pub async fn meta(&self, key: &str) -> Read<Option<String>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.meta.get(key).cloned()).await;
+        }
         let query = query("SELECT value FROM meta WHERE key = $1").bind(key.to_owned());
         self.one(query, |row| from_row::Fields(row).text("value"))
             .await

@@ -12,9 +12,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
 
 /// Idle connections die at 20 s: CloudStack closes its side at 30.
@@ -31,11 +31,22 @@ const IDLE_CONNECTIONS_MAX: usize = 256;
 /// What of an answer is held for a client that reads slowly.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
+/// The way to a server in this process, instead of a socket: what each connection is opened by.
+#[derive(Clone)]
+pub struct Wire(pub Arc<dyn Fn() -> std::io::Result<DuplexStream> + Send + Sync>);
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
 /// A list of idle connections to one management server.
 #[derive(Debug)]
 pub struct Connections {
     server: String,
     tls: Option<UpstreamTls>,
+    within: Option<Wire>,
     clock: Clock,
     idle: Mutex<Vec<(SendRequest<Full<Bytes>>, Instant)>>,
 }
@@ -47,6 +58,7 @@ impl Connections {
         Self {
             server,
             tls: None,
+            within: None,
             clock,
             idle: Mutex::new(Vec::new()),
         }
@@ -56,6 +68,12 @@ impl Connections {
     #[must_use]
     pub fn over(self, tls: Option<UpstreamTls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// The same list, to a server in this process where there is one.
+    #[must_use]
+    pub fn within(self, within: Option<Wire>) -> Self {
+        Self { within, ..self }
     }
 
     /// Host and port of the server.
@@ -122,6 +140,9 @@ impl Connections {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, UpstreamError> {
         let dial = async {
+            if let Some(wire) = &self.within {
+                return handshake((wire.0)()?).await;
+            }
             let stream = TcpStream::connect(&self.server).await?;
             stream.set_nodelay(true)?;
             match &self.tls {

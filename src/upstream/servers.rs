@@ -3,7 +3,7 @@
 //! A server is down from the connection that it refuses until a probe is answered. Sessions live
 //! in the memory of one server; where a session's cookie came from is remembered by its hash.
 
-use super::exchange::Connections;
+use super::exchange::{Connections, Wire};
 use super::tls::UpstreamTls;
 use super::{Sent, UpstreamError};
 use crate::clock::Clock;
@@ -33,6 +33,7 @@ struct Server {
     address: String,
     host: String,
     tls: Option<UpstreamTls>,
+    within: Option<Wire>,
     up: AtomicBool,
 }
 
@@ -62,10 +63,27 @@ impl Servers {
             address,
             host,
             tls,
+            within: None,
             up: AtomicBool::new(true),
         });
+        Self::all(all.collect())
+    }
+
+    /// One server in this process, for a simulation: no socket is opened.
+    #[must_use]
+    pub fn within(name: &str, wire: Wire) -> Self {
+        Self::all(vec![Server {
+            address: name.to_owned(),
+            host: name.to_owned(),
+            tls: None,
+            within: Some(wire),
+            up: AtomicBool::new(true),
+        }])
+    }
+
+    fn all(all: Vec<Server>) -> Self {
         Self {
-            all: all.collect(),
+            all,
             next: AtomicUsize::new(0),
             routes: Cache::builder()
                 .max_capacity(limits::SESSIONS_CACHED_MAX)
@@ -159,7 +177,8 @@ impl Fleet {
         let connections = servers.all.iter().map(|server| {
             let address = server.address.clone();
             let connections = Connections::new(address, clock.clone());
-            Arc::new(connections.over(server.tls.clone()))
+            let connections = connections.over(server.tls.clone());
+            Arc::new(connections.within(server.within.clone()))
         });
         Self {
             connections: connections.collect(),

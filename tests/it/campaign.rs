@@ -23,6 +23,11 @@ impl Draw {
         Draw(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ round.wrapping_mul(0xD1B5_4A32_D192_ED03))
     }
 
+    /// The stream of one seed, whatever the run's.
+    pub fn of_seed(seed: u64) -> Draw {
+        Draw(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
     /// A number below `bound`, which is not 0 (splitmix64).
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

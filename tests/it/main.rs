@@ -66,3 +66,4 @@ mod smuggle;
 mod http2;
 mod secrets;
 mod fuzz_corpus;
+mod simulation;

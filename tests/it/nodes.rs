@@ -155,7 +155,7 @@ async fn nothing_acknowledged_is_lost_when_postgresql_is_killed() {
             }));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        server.signal("-KILL");
+        assert!(server.signal("-KILL"));
         for task in tasks {
             held.extend(task.await.unwrap());
         }

@@ -252,7 +252,7 @@ fn while_postgresql_hangs_only_what_raises_cost_is_refused_and_no_money_is_lost(
     until("it runs", || stage.machines("Running").len() == 1);
     let id = stage.machines("Running").remove(0);
     for signal in ["-STOP", "-KILL"] {
-        server.signal(signal);
+        assert!(server.signal(signal));
         let callers: Vec<u16> = std::thread::scope(|scope| {
             let calls = (0..8).map(|_| scope.spawn(|| customer.deploy(&vm).unwrap().status));
             let calls: Vec<_> = calls.collect();
@@ -264,7 +264,7 @@ fn while_postgresql_hangs_only_what_raises_cost_is_refused_and_no_money_is_lost(
         let stopped = customer.call("stopVirtualMachine", &[("id", &id)]).unwrap();
         assert_eq!(stopped.status, 200, "{stopped:?}");
         match signal {
-            "-STOP" => server.signal("-CONT"),
+            "-STOP" => assert!(server.signal("-CONT")),
             _ => server.serve(),
         }
         until("a raising call passes again", || {

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use sqlx::Connection as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -57,55 +57,66 @@ impl Server {
         server
     }
 
-    /// Starts the server in its folder; as it does again after a kill.
+    /// Starts the server in its folder; as it does again after a kill. What was killed may still
+    /// have the memory that a new one needs, so it is tried again.
     pub fn serve(&self) {
-        let port = self.port.to_string();
+        for _ in 0..30 {
+            let mut watch = self.spawn();
+            while watch.try_wait().unwrap().is_none() {
+                if self.accepts() {
+                    std::thread::spawn(move || watch.wait());
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        panic!("PostgreSQL does not start on port {}", self.port);
+    }
+
+    fn spawn(&self) -> Child {
         let server = tool("postgres");
         let mut watched = Command::new("sh");
         watched.args(["-c", WATCHED, &std::process::id().to_string()]);
         watched.arg(server.get_program()).args(server.get_args());
-        let mut watch = watched
+        watched
             .arg("-D")
             .arg(self.data())
-            .args(["-p", &port, "-k", "", "-h", "127.0.0.1"])
+            .args(["-p", &self.port.to_string(), "-k", "", "-h", "127.0.0.1"])
             .args(["-c", "max_connections=300", "-c", "log_min_messages=fatal"])
             .current_dir(&self.folder.0)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        std::thread::spawn(move || watch.wait());
-        let asked = || {
-            let mut asked = tool("pg_isready");
-            asked.args(["-q", "-h", "127.0.0.1", "-p", &port]);
-            asked.status().is_ok_and(|status| status.success())
-        };
-        for _ in 0..300 {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() && asked() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("PostgreSQL does not accept connections on port {port}");
+            .unwrap()
+    }
+
+    fn accepts(&self) -> bool {
+        let mut asked = tool("pg_isready");
+        asked.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+            && asked.status().is_ok_and(|status| status.success())
     }
 
     fn data(&self) -> PathBuf {
         self.folder.0.join("data")
     }
 
-    /// Sends a signal to the postmaster: `-STOP`, `-CONT`, `-KILL`.
-    pub fn signal(&self, name: &str) {
-        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
-        let pid = pid.lines().next().unwrap().trim().to_owned();
-        let group = Command::new("pkill").args([name, "-P", &pid]).status();
-        group.unwrap();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+    /// Sends a signal to the postmaster and what it started: `-STOP`, `-CONT`, `-KILL`. False where
+    /// there is none.
+    pub fn signal(&self, name: &str) -> bool {
+        let Ok(pid) = std::fs::read_to_string(self.data().join("postmaster.pid")) else {
+            return false;
+        };
+        let pid = pid.lines().next().unwrap_or_default().trim().to_owned();
+        let quiet = |command: &mut Command| {
+            let sent = command.stderr(Stdio::null()).status();
+            sent.is_ok_and(|status| status.success())
+        };
+        // The postmaster first: it would start others in place of those that die.
+        let sent = quiet(Command::new("kill").args([name, &pid]));
+        quiet(Command::new("pkill").args([name, "-P", &pid]));
+        sent
     }
 
     fn url(&self, database: &str) -> String {

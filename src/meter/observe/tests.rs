@@ -362,3 +362,16 @@ fn a_volume_listed_before_its_deployment_was_answered_has_its_size_all_the_same(
         .unwrap();
     assert_eq!(open.attributes.size_bytes, Some(10_737_418_240));
 }
+
+#[test]
+fn a_volume_whose_job_died_with_its_server_runs_on_and_is_not_begun_again() {
+    let mut inventory = Inventory::default();
+    let first = json!({ "id": "vol-1", "jobid": "j" });
+    let died = job(2, 9, &json!({}));
+    let failed = job(2, 9, &json!({ "errorcode": 530, "errortext": "no" }));
+    for (ended, span) in [(&died, (2, None)), (&failed, (2, Some(9)))] {
+        call(&mut inventory, "createVolume", &[], 2, &first, None);
+        call(&mut inventory, "createVolume", &[], 2, &first, Some(ended));
+        assert_eq!(spans(&inventory, UsageType::Volume), [span]);
+    }
+}

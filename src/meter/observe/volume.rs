@@ -77,6 +77,8 @@ fn created(watch: &mut Watch<'_, '_>) {
             let owner = watch.owner_of(&volume);
             watch.open(of, owner, attributes(&volume, None), start);
         }
+        // Without a word of CloudStack's the server died with the job: the volume stays allocated.
+        Stage::Failed if watch.call.job.is_some_and(|job| job.result.is_none()) => {}
         Stage::Failed => watch.close(of, watch.completed()),
     }
 }
