@@ -6,7 +6,7 @@
 
 use super::records::{Hold, HoldStatus};
 use super::verify::BookFault;
-use crate::terms::ids::{CapId, PayerId};
+use crate::terms::ids::{CapId, PayerId, ResourceId};
 use crate::terms::money::{Micros, MoneyError};
 use crate::terms::time::Timestamp;
 use std::collections::BTreeMap;
@@ -37,6 +37,17 @@ pub struct CapTotal {
     pub metered: Micros,
     /// What runs is going to cost for the horizon.
     pub covered: Micros,
+}
+
+/// A resource that counts in caps since a hold for it passed them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CappedResource {
+    /// Which.
+    pub resource: ResourceId,
+    /// Since when, billing time.
+    pub since: Timestamp,
+    /// In which.
+    pub caps: Vec<CapId>,
 }
 
 /// A cap's figures in its newest period: the row that a hold locks beside the payer's.

@@ -5,7 +5,7 @@ use super::database::Row;
 use super::error::StoreError;
 use super::work::{Intent, IntentStatus, Notice, StoredInterval};
 use crate::cloudstack::usage_type::UsageType;
-use crate::ledger::caps::{Cap, CapShare};
+use crate::ledger::caps::{Cap, CapShare, CappedResource};
 use crate::ledger::chart;
 use crate::ledger::records::{
     Accrual, Allocation, BillingMode, Document, DocumentKind, Hold, HoldStatus, Item, PayerState,
@@ -121,6 +121,15 @@ fn caps(f: &Fields<'_>) -> Read<Vec<CapId>> {
     let names: Result<Vec<String>, _> = serde_json::from_str(&text);
     let names = names.map_err(|_| StoreError::row("caps", &text))?;
     Ok(names.into_iter().map(CapId::from).collect())
+}
+
+pub(super) fn capped_resource(row: &Row) -> Read<CappedResource> {
+    let f = Fields(row);
+    Ok(CappedResource {
+        resource: ResourceId::from(f.text("resource")?),
+        since: f.time("start_at")?,
+        caps: caps(&f)?,
+    })
 }
 
 pub(super) fn cap(row: &Row) -> Read<Cap> {
