@@ -4,6 +4,7 @@
 //! forecast asks for is told. The figures are computed from one version of the payer's row; if a
 //! hold came in between, they are computed again.
 
+use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};
 use super::{forecast, ladder};
 use crate::clock::Clock;
@@ -199,15 +200,17 @@ impl Renewals {
                 terms: &terms,
                 profile,
             };
-            let facts = self.load(payer, &terms.zone, through).await?;
+            let facts = self.load(payer, (&rules, &terms.zone), through).await?;
             let through = through.max(facts.state.accrued_through);
-            let renewal = cover::renew(
+            let mut renewal = cover::renew(
                 pricing,
                 &facts.state,
                 &facts.accruals,
                 &facts.intervals,
                 through,
             )?;
+            let capped = (rules.caps.as_slice(), &facts.capped);
+            renewal.command.caps = caps::totals(pricing, capped, &facts.intervals, through)?;
             match self.store.submit(self.work(&renewal, pricing)).await {
                 Ok(done) => {
                     let state = done.effects.payers.into_iter().next();
@@ -223,7 +226,7 @@ impl Renewals {
     async fn load(
         &self,
         payer: &PayerId,
-        zone: &str,
+        (rules, zone): (&RuleSet, &str),
         through: Timestamp,
     ) -> Result<Facts, RenewalFault> {
         let Some(state) = self.store.payer(payer).await? else {
@@ -231,7 +234,9 @@ impl Renewals {
         };
         let first = BillingMonth::containing(state.accrued_through, zone)?;
         let last = BillingMonth::containing(through.max(state.accrued_through), zone)?;
-        let start = first.period()?.start;
+        let (capped, since) = self.capped(payer, rules, through).await?;
+        let since = BillingMonth::containing(since, zone)?;
+        let start = first.period()?.start.min(since.period()?.start);
         let end = last.period()?.end;
         let mut accruals = Vec::new();
         let mut month = first;
@@ -251,7 +256,31 @@ impl Renewals {
             state,
             accruals,
             intervals,
+            capped,
         })
+    }
+
+    /// What counts in caps, and since when its cost matters; nothing where no cap is written.
+    async fn capped(
+        &self,
+        payer: &PayerId,
+        rules: &RuleSet,
+        through: Timestamp,
+    ) -> Result<(Capped, Timestamp), RenewalFault> {
+        if rules.caps.is_empty() {
+            return Ok((Capped::default(), through));
+        }
+        let since = caps::earliest(&rules.caps, through)?;
+        let capped = Capped {
+            resources: self.store.capped_resources(payer, since).await?,
+            shares: self.store.cap_shares(payer).await?,
+        };
+        let since = if capped == Capped::default() {
+            through
+        } else {
+            since
+        };
+        Ok((capped, since))
     }
 
     fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
@@ -408,6 +437,7 @@ struct Facts {
     state: PayerState,
     accruals: Vec<Accrual>,
     intervals: Vec<Interval>,
+    capped: Capped,
 }
 
 fn notice_text(step: ladder::Step, ahead: &forecast::Forecast) -> String {
