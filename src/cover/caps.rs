@@ -9,7 +9,7 @@ use crate::rate::{RateError, gross_of, month};
 use crate::terms::ids::CapId;
 use crate::terms::money::Micros;
 use crate::terms::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What counts in caps, as a renewal finds it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -48,9 +48,11 @@ pub fn totals(
     let known = capped.shares.iter().map(|share| &share.cap);
     let names: BTreeSet<&CapId> = passed.chain(known).collect();
     let mut totals = Vec::new();
+    // Caps of one chain mostly count the same resources: they are rated once.
+    let mut rated: BTreeMap<(Timestamp, Vec<bool>), (Micros, Micros)> = BTreeMap::new();
     for name in names {
+        let kept = capped.shares.iter().find(|share| share.cap == *name);
         let Some(cap) = by_name(caps, name.as_str()) else {
-            let kept = capped.shares.iter().find(|share| share.cap == *name);
             totals.extend(kept.map(|share| CapTotal {
                 cap: name.clone(),
                 start: share.start,
@@ -59,24 +61,55 @@ pub fn totals(
             }));
             continue;
         };
-        let others: Vec<Interval> = intervals
-            .iter()
-            .filter(|interval| !counts(interval, name, &capped.resources))
-            .cloned()
-            .collect();
         let start = cap.period.start(through, &cap.zone)?;
-        let all = consumed(pricing, intervals, start, through)?;
-        let metered = all.minus(consumed(pricing, &others, start, through)?)?;
-        let ahead = ahead(pricing, intervals, through)?;
-        let covered = ahead.minus(self::ahead(pricing, &others, through)?)?;
+        if !passed_by_any(name, capped) && kept.is_none_or(|share| is_over(share, start)) {
+            continue;
+        }
+        let counted = intervals.iter();
+        let counted = counted.map(|interval| counts(interval, name, &capped.resources));
+        let key = (start, counted.collect());
+        let (metered, covered) = match rated.get(&key) {
+            Some(found) => *found,
+            None => marginal(pricing, intervals, &key, through)?,
+        };
+        rated.insert(key, (metered, covered));
         totals.push(CapTotal {
             cap: name.clone(),
             start,
-            metered: metered.or_zero(),
-            covered: covered.or_zero(),
+            metered,
+            covered,
         });
     }
     Ok(totals)
+}
+
+/// Consumed since the start, and ahead: with the counted intervals, less without them.
+fn marginal(
+    pricing: Pricing<'_>,
+    intervals: &[Interval],
+    (start, counted): &(Timestamp, Vec<bool>),
+    through: Timestamp,
+) -> Result<(Micros, Micros), RateError> {
+    let others = intervals
+        .iter()
+        .zip(counted)
+        .filter(|(_, counts)| !**counts);
+    let others: Vec<Interval> = others.map(|(interval, _)| interval.clone()).collect();
+    let all = consumed(pricing, intervals, *start, through)?;
+    let metered = all.minus(consumed(pricing, &others, *start, through)?)?;
+    let all = ahead(pricing, intervals, through)?;
+    let covered = all.minus(ahead(pricing, &others, through)?)?;
+    Ok((metered.or_zero(), covered.or_zero()))
+}
+
+fn passed_by_any(cap: &CapId, capped: &Capped) -> bool {
+    let mut resources = capped.resources.iter();
+    resources.any(|one| one.caps.contains(cap))
+}
+
+/// Nothing of the part counts in the period that began then, and nothing is going to.
+fn is_over(share: &CapShare, start: Timestamp) -> bool {
+    share.covered.is_zero() && (share.metered.is_zero() || share.start != start)
 }
 
 /// Whether an interval counts in a cap: its resource's hold passed it, for this interval or for
@@ -122,3 +155,6 @@ fn ahead(
     let groups = cost_ahead(book, terms, intervals, now, profile.horizon)?;
     Ok(gross_of(&groups)?)
 }
+
+#[cfg(test)]
+mod tests;
