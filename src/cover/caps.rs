@@ -1,7 +1,7 @@
 //! Pure: what a payer's resources come to in each cap that they count in.
 
 use super::cover::Pricing;
-use crate::ledger::caps::{CapShare, CapTotal, CappedResource};
+use crate::ledger::caps::{Cap, CapShare, CapTotal, CappedResource};
 use crate::meter::resource::Interval;
 use crate::policy::caps::{SpendCap, by_name};
 use crate::rate::ahead::{cost_ahead, months_of};
@@ -81,6 +81,25 @@ pub fn totals(
         });
     }
     Ok(totals)
+}
+
+/// A notice for each cap that the renewal found used up: which period of which cap, and what it
+/// says. It names no figures: they may be of others.
+#[must_use]
+pub fn notices(caps: &[SpendCap], rows: &[Cap]) -> Vec<(String, String)> {
+    let used_up = rows.iter().filter_map(|row| {
+        let cap = by_name(caps, row.id.as_str())?;
+        let over = row.used().is_ok_and(|used| used > cap.most);
+        over.then(|| {
+            let episode = format!("cap/{}/{}", row.id, row.start);
+            let text = format!(
+                "cap {} is used up, what runs goes on: {}",
+                cap.id, cap.reason
+            );
+            (episode, text)
+        })
+    });
+    used_up.collect()
 }
 
 /// Consumed since the start, and ahead: with the counted intervals, less without them.

@@ -213,6 +213,8 @@ impl Renewals {
             renewal.command.caps = caps::totals(pricing, capped, &facts.intervals, through)?;
             match self.store.submit(self.work(&renewal, pricing)).await {
                 Ok(done) => {
+                    let over = caps::notices(&rules.caps, &done.effects.caps);
+                    self.tell_caps(payer, over, through).await?;
                     let state = done.effects.payers.into_iter().next();
                     return self.tell(pricing, state, &renewal).await;
                 }
@@ -285,6 +287,41 @@ impl Renewals {
 
     fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
         Work::of(Command::Renew(renewal.command.clone()))
+    }
+
+    /// A cap that a renewal passed although it is used up is told once a period.
+    async fn tell_caps(
+        &self,
+        payer: &PayerId,
+        over: Vec<(String, String)>,
+        at: Timestamp,
+    ) -> Result<(), RenewalFault> {
+        if over.is_empty() {
+            return Ok(());
+        }
+        let told = self.store.notices(Some(payer), 100).await?;
+        let mut notices = Vec::new();
+        for (episode, text) in over {
+            if told.iter().any(|notice| notice.episode == episode) {
+                continue;
+            }
+            tracing::warn!(verb = "cap", %payer, %episode, "a renewal passed a cap that is used up");
+            notices.push(Notice {
+                payer: payer.clone(),
+                episode,
+                step: "cap".to_owned(),
+                text,
+                at,
+            });
+        }
+        if !notices.is_empty() {
+            let work = Work {
+                notices,
+                ..Work::default()
+            };
+            self.store.submit(work).await?;
+        }
+        Ok(())
     }
 
     /// Notices and the end of the money, once per episode and step.

@@ -1,7 +1,7 @@
 //! Edge: which works of a group may be decided now, where several nodes write the same books.
 //!
-//! PostgreSQL alone: SQLite has one writer. Every payer, cap and number series that a work touches is
-//! locked, in the order of their names, until the transaction ends. A group takes what is free
+//! PostgreSQL alone: SQLite has one writer. Every payer, cap and number series that a work touches
+//! is locked, in the order of their names, until the transaction ends. A group takes what is free
 //! and leaves the rest of its works for the next one; a work that was left too often waits for
 //! its locks in a group of its own. The locks are advisory, so that they hold for a payer who has
 //! no row yet; every node takes them before it reads what it decides on.

@@ -1,6 +1,15 @@
 //! Caps, as customers meet them: one amount for many, counted in the step that makes the hold.
 
+use crate::postgres::on_both;
 use crate::stage::{Stage, pairs, until};
+use crate::store::{hold, open_payer, top_up};
+use faregate::ledger::caps::CapBound;
+use faregate::ledger::command::TopUp;
+use faregate::ledger::{Command, LedgerRefusal};
+use faregate::store::{StoreError, Work};
+use faregate::terms::ids::{CapId, HoldId, PayerId};
+use faregate::terms::money::Micros;
+use faregate::terms::time::Timestamp;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// 2 × 0.432240 fit into the whole cloud's month, 3 do not.
@@ -12,6 +21,10 @@ amount = "1.00"
 period = "month"
 reason = "so much was agreed for a month"
 "#;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
 
 #[test]
 fn a_domains_cap_admits_what_it_covers_of_many_and_gives_room_when_something_ends() {
@@ -77,4 +90,81 @@ fn a_domains_cap_admits_what_it_covers_of_many_and_gives_room_when_something_end
     assert_eq!(paula.deploy(&vm).unwrap().status, 535);
     let told = stage.faregate(&["ledger", "verify", "--config", &stage.config()]);
     assert!(!told.contains("fault"), "{told}");
+}
+
+pub fn capped(number: u128, of: &str, micros: i64, most: i64) -> Command {
+    let Command::Hold {
+        hold,
+        call,
+        mut legs,
+        at,
+    } = hold(number, micros)
+    else {
+        unreachable!()
+    };
+    legs[0].payer = PayerId::from(of);
+    legs[0].caps = vec![CapBound {
+        cap: CapId::from("lab/domain/d1"),
+        rule: "lab".to_owned(),
+        most: Micros::new(most),
+        start: Timestamp::from_seconds(0),
+        reason: "the lab has a budget".to_owned(),
+    }];
+    Command::Hold {
+        hold,
+        call,
+        legs,
+        at,
+    }
+}
+
+on_both! {
+async fn a_cap_shared_by_two_payers_admits_exactly_what_it_covers(place) {
+    let store = place.open().await;
+    for of in ["ann", "ben"] {
+        let Command::OpenPayer { seller, currency, terms, at, .. } = open_payer() else {
+            unreachable!()
+        };
+        let payer = PayerId::from(of);
+        let open = Command::OpenPayer { payer: payer.clone(), seller, currency, terms, at };
+        store.submit(Work::of(open)).await.unwrap();
+        let Command::TopUp(paid) = top_up(of, 1_000_000_000) else { unreachable!() };
+        let paid = Command::TopUp(TopUp { payer, ..paid });
+        store.submit(Work::of(paid)).await.unwrap();
+    }
+    let mut tasks = Vec::new();
+    for number in 1..=200_u128 {
+        let store = store.clone();
+        let of = ["ann", "ben"][usize::from(number % 2 == 0)];
+        tasks.push(tokio::spawn(async move {
+            store.submit(Work::of(capped(number, of, 432_000, 7 * 432_000 + 431_999))).await
+        }));
+    }
+    let mut held = Vec::new();
+    for (number, task) in (1..=200_u128).zip(tasks) {
+        match task.await.unwrap() {
+            Ok(_) => held.push(number),
+            Err(StoreError::Refused(LedgerRefusal::OverCap(over))) => {
+                assert_eq!((over.rule.as_str(), over.missing), ("lab", Micros::new(1)));
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(held.len(), 7);
+    assert_eq!(store.verify().await.unwrap().faults, []);
+    let (first, second) = (HoldId::from_bits(held[0]), HoldId::from_bits(held[1]));
+    let settle = Command::Settle { hold: first, one_off: vec![], at: at(3) };
+    store.submit(Work::of(settle)).await.unwrap();
+    store.submit(Work::of(Command::GiveBack { hold: second, at: at(3) })).await.unwrap();
+    assert_eq!(store.verify().await.unwrap().faults, []);
+    let again = store.submit(Work::of(capped(201, "ann", 432_000, 7 * 432_000))).await;
+    again.unwrap();
+    let over = store.submit(Work::of(capped(202, "ben", 1, 7 * 432_000))).await;
+    assert!(matches!(over, Err(StoreError::Refused(LedgerRefusal::OverCap(_)))));
+    let kept = store.hold(first).await.unwrap();
+    assert_eq!(kept[0].caps, [CapId::from("lab/domain/d1")]);
+    let share = store.cap_shares(&kept[0].payer).await.unwrap();
+    assert_eq!((share.len(), share[0].covered), (1, Micros::new(432_000)));
+    assert_eq!(store.verify().await.unwrap().faults, []);
+}
 }

@@ -3,7 +3,6 @@
 
 use crate::postgres::{Somewhere, on_both};
 use faregate::cloudstack::usage_type::UsageType;
-use faregate::ledger::caps::CapBound;
 use faregate::ledger::command::{HoldLeg, LineTotal, Renew, Terms, TopUp};
 use faregate::ledger::records::BillingMode;
 use faregate::ledger::{Command, LedgerRefusal};
@@ -13,8 +12,7 @@ use faregate::store::{
     Store, StoreError, StoredInterval, UsageRow, Work,
 };
 use faregate::terms::ids::{
-    CallId, CapId, CsDomainId, HoldId, IntervalId, JobId, PayerId, PriceLineId, ResourceId,
-    SellerId,
+    CallId, CsDomainId, HoldId, IntervalId, JobId, PayerId, PriceLineId, ResourceId, SellerId,
 };
 use faregate::terms::money::{Currency, Micros};
 use faregate::terms::quantity::UnitMicros;
@@ -624,83 +622,6 @@ async fn holds_a_second_on_one_hot_balance(place) {
     }
     let micros = started.elapsed().as_micros();
     println!("holds/s: {}", 128 * 200 * 1_000_000 / micros);
-    sound(&store).await;
-}
-}
-
-fn capped(number: u128, of: &str, micros: i64, most: i64) -> Command {
-    let Command::Hold {
-        hold,
-        call,
-        mut legs,
-        at,
-    } = hold(number, micros)
-    else {
-        unreachable!()
-    };
-    legs[0].payer = PayerId::from(of);
-    legs[0].caps = vec![CapBound {
-        cap: CapId::from("lab/domain/d1"),
-        rule: "lab".to_owned(),
-        most: Micros::new(most),
-        start: Timestamp::from_seconds(0),
-        reason: "the lab has a budget".to_owned(),
-    }];
-    Command::Hold {
-        hold,
-        call,
-        legs,
-        at,
-    }
-}
-
-on_both! {
-async fn a_cap_shared_by_two_payers_admits_exactly_what_it_covers(place) {
-    let store = place.open().await;
-    for of in ["ann", "ben"] {
-        let Command::OpenPayer { seller, currency, terms, at, .. } = open_payer() else {
-            unreachable!()
-        };
-        let payer = PayerId::from(of);
-        let open = Command::OpenPayer { payer: payer.clone(), seller, currency, terms, at };
-        store.submit(Work::of(open)).await.unwrap();
-        let Command::TopUp(paid) = top_up(of, 1_000_000_000) else { unreachable!() };
-        let paid = Command::TopUp(TopUp { payer, ..paid });
-        store.submit(Work::of(paid)).await.unwrap();
-    }
-    let mut tasks = Vec::new();
-    for number in 1..=200_u128 {
-        let store = store.clone();
-        let of = ["ann", "ben"][usize::from(number % 2 == 0)];
-        tasks.push(tokio::spawn(async move {
-            store.submit(Work::of(capped(number, of, 432_000, 7 * 432_000 + 431_999))).await
-        }));
-    }
-    let mut held = Vec::new();
-    for (number, task) in (1..=200_u128).zip(tasks) {
-        match task.await.unwrap() {
-            Ok(_) => held.push(number),
-            Err(StoreError::Refused(LedgerRefusal::OverCap(over))) => {
-                assert_eq!((over.rule.as_str(), over.missing), ("lab", Micros::new(1)));
-            }
-            Err(other) => panic!("{other}"),
-        }
-    }
-    assert_eq!(held.len(), 7);
-    sound(&store).await;
-    let (first, second) = (HoldId::from_bits(held[0]), HoldId::from_bits(held[1]));
-    let settle = Command::Settle { hold: first, one_off: vec![], at: at(3) };
-    store.submit(Work::of(settle)).await.unwrap();
-    store.submit(Work::of(Command::GiveBack { hold: second, at: at(3) })).await.unwrap();
-    sound(&store).await;
-    let again = store.submit(Work::of(capped(201, "ann", 432_000, 7 * 432_000))).await;
-    again.unwrap();
-    let over = store.submit(Work::of(capped(202, "ben", 1, 7 * 432_000))).await;
-    assert!(matches!(over, Err(StoreError::Refused(LedgerRefusal::OverCap(_)))));
-    let kept = store.hold(first).await.unwrap();
-    assert_eq!(kept[0].caps, [CapId::from("lab/domain/d1")]);
-    let share = store.cap_shares(&kept[0].payer).await.unwrap();
-    assert_eq!((share.len(), share[0].covered), (1, Micros::new(432_000)));
     sound(&store).await;
 }
 }

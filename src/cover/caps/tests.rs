@@ -209,3 +209,19 @@ fn a_part_of_a_period_that_is_over_is_left_alone() {
     // What was counted today and is no longer there is taken back.
     assert_eq!(of(share(hour(24), "2"))[0].metered, Micros::ZERO);
 }
+
+#[test]
+fn a_cap_that_a_renewal_passed_is_told_by_period_and_one_that_is_just_full_is_not() {
+    let row = |accrued: &str| Cap {
+        held: euros("1"),
+        accrued: euros(accrued),
+        ..Cap::unused(name(), hour(24))
+    };
+    let caps = [cap(CapPeriod::Day)];
+    assert_eq!(notices(&caps, &[row("4")]), []);
+    let told = notices(&caps, &[row("4.000001")]);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].0, "cap/lab/account/a1/2026-11-02T00:00:00Z");
+    assert!(!told[0].1.contains('5'), "{}", told[0].1);
+    assert_eq!(notices(&[], &[row("9")]), []);
+}
