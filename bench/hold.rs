@@ -198,6 +198,7 @@ fn hold(number: u128) -> Work {
     let at = Timestamp::from_seconds(2);
     let (call, hold) = (CallId::from_bits(number), HoldId::from_bits(number));
     let leg = HoldLeg {
+        caps: Vec::new(),
         payer: payer(),
         wallet: Micros::new(432_000),
         promo: Micros::ZERO,

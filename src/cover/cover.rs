@@ -80,6 +80,7 @@ pub fn renew(
     let hour = cost_ahead(book, terms, intervals, through, HOUR)?;
     Ok(Renewal {
         command: Renew {
+            caps: Vec::new(),
             payer: state.payer.clone(),
             expected_version: state.version,
             through,

@@ -4,6 +4,7 @@
 //! forecast asks for is told. The figures are computed from one version of the payer's row; if a
 //! hold came in between, they are computed again.
 
+use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};
 use super::{forecast, ladder};
 use crate::clock::Clock;
@@ -199,17 +200,21 @@ impl Renewals {
                 terms: &terms,
                 profile,
             };
-            let facts = self.load(payer, &terms.zone, through).await?;
+            let facts = self.load(payer, (&rules, &terms.zone), through).await?;
             let through = through.max(facts.state.accrued_through);
-            let renewal = cover::renew(
+            let mut renewal = cover::renew(
                 pricing,
                 &facts.state,
                 &facts.accruals,
                 &facts.intervals,
                 through,
             )?;
+            let capped = (rules.caps.as_slice(), &facts.capped);
+            renewal.command.caps = caps::totals(pricing, capped, &facts.intervals, through)?;
             match self.store.submit(self.work(&renewal, pricing)).await {
                 Ok(done) => {
+                    let over = caps::notices(&rules.caps, &done.effects.caps);
+                    self.tell_caps(payer, over, through).await?;
                     let state = done.effects.payers.into_iter().next();
                     return self.tell(pricing, state, &renewal).await;
                 }
@@ -223,7 +228,7 @@ impl Renewals {
     async fn load(
         &self,
         payer: &PayerId,
-        zone: &str,
+        (rules, zone): (&RuleSet, &str),
         through: Timestamp,
     ) -> Result<Facts, RenewalFault> {
         let Some(state) = self.store.payer(payer).await? else {
@@ -231,7 +236,9 @@ impl Renewals {
         };
         let first = BillingMonth::containing(state.accrued_through, zone)?;
         let last = BillingMonth::containing(through.max(state.accrued_through), zone)?;
-        let start = first.period()?.start;
+        let (capped, since) = self.capped(payer, rules, through).await?;
+        let since = BillingMonth::containing(since, zone)?;
+        let start = first.period()?.start.min(since.period()?.start);
         let end = last.period()?.end;
         let mut accruals = Vec::new();
         let mut month = first;
@@ -251,11 +258,70 @@ impl Renewals {
             state,
             accruals,
             intervals,
+            capped,
         })
+    }
+
+    /// What counts in caps, and since when its cost matters; nothing where no cap is written.
+    async fn capped(
+        &self,
+        payer: &PayerId,
+        rules: &RuleSet,
+        through: Timestamp,
+    ) -> Result<(Capped, Timestamp), RenewalFault> {
+        if rules.caps.is_empty() {
+            return Ok((Capped::default(), through));
+        }
+        let since = caps::earliest(&rules.caps, through)?;
+        let capped = Capped {
+            resources: self.store.capped_resources(payer, since).await?,
+            shares: self.store.cap_shares(payer).await?,
+        };
+        let since = if capped == Capped::default() {
+            through
+        } else {
+            since
+        };
+        Ok((capped, since))
     }
 
     fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
         Work::of(Command::Renew(renewal.command.clone()))
+    }
+
+    /// A cap that a renewal passed although it is used up is told once a period.
+    async fn tell_caps(
+        &self,
+        payer: &PayerId,
+        over: Vec<(String, String)>,
+        at: Timestamp,
+    ) -> Result<(), RenewalFault> {
+        if over.is_empty() {
+            return Ok(());
+        }
+        let told = self.store.notices(Some(payer), 100).await?;
+        let mut notices = Vec::new();
+        for (episode, text) in over {
+            if told.iter().any(|notice| notice.episode == episode) {
+                continue;
+            }
+            tracing::warn!(verb = "cap", %payer, %episode, "a renewal passed a cap that is used up");
+            notices.push(Notice {
+                payer: payer.clone(),
+                episode,
+                step: "cap".to_owned(),
+                text,
+                at,
+            });
+        }
+        if !notices.is_empty() {
+            let work = Work {
+                notices,
+                ..Work::default()
+            };
+            self.store.submit(work).await?;
+        }
+        Ok(())
     }
 
     /// Notices and the end of the money, once per episode and step.
@@ -408,6 +474,7 @@ struct Facts {
     state: PayerState,
     accruals: Vec<Accrual>,
     intervals: Vec<Interval>,
+    capped: Capped,
 }
 
 fn notice_text(step: ladder::Step, ahead: &forecast::Forecast) -> String {

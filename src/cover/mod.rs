@@ -7,6 +7,7 @@
     reason = "the file about the cover in the room about covers"
 )]
 pub mod cover;
+pub mod caps;
 pub mod forecast;
 pub mod episode;
 pub mod ladder;

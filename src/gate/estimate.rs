@@ -25,7 +25,7 @@ use crate::ledger::records::PayerState;
 use crate::ledger::things::{self, Usage};
 use crate::ledger::{Loaded, decide};
 use crate::store::StoreError;
-use crate::terms::ids::{CallId, HoldId, PayerId};
+use crate::terms::ids::{CallId, CapId, HoldId, PayerId};
 use crate::terms::money::Micros;
 use crate::terms::time::HOUR;
 use http::HeaderMap;
@@ -189,6 +189,9 @@ async fn decided(gate: &Gate, caller: &Caller, judged: &Judged) -> Result<Estima
         let hold = HoldId::from_bits(gate.clock.id_bits());
         let mut loaded = Loaded::default();
         loaded.payers.insert(payer.clone(), state.clone());
+        let caps: Vec<CapId> = judged.caps.iter().map(|bound| bound.cap.clone()).collect();
+        let caps = gate.store.caps(&caps).await.map_err(away)?;
+        loaded.caps = caps.into_iter().map(|cap| (cap.id.clone(), cap)).collect();
         if let Some(command) = promise::booking(judged, hold, &payer, &state)? {
             match decide(&command, &loaded) {
                 Ok(effects) => {

@@ -12,11 +12,13 @@ use super::raise;
 use super::refusal::Refusal;
 use super::reserve::Priced;
 use crate::cloudstack::command::{Class, Command};
+use crate::ledger::caps::{self, Cap, CapBound};
 use crate::ledger::records::{BillingMode, Purse};
 use crate::policy::access::Effect;
 use crate::policy::admission::{Admission, class_name};
 use crate::policy::mode::Mode;
-use crate::terms::ids::CallId;
+use crate::terms::ids::{CallId, CapId};
+use crate::terms::money::Micros;
 use std::net::IpAddr;
 
 /// Who is asked about.
@@ -226,7 +228,11 @@ async fn raising(
     });
     let refused = match judged {
         Ok((_, judged)) => match &judged.priced {
-            Some(priced) => told_price(gate, &known, priced, lines).await,
+            Some(priced) => {
+                let short = told_price(gate, &known, priced, lines).await;
+                let over = told_caps(gate, &judged.caps, priced.total, lines).await;
+                short.or(over)
+            }
             None => {
                 lines.push("price    nothing".to_owned());
                 None
@@ -238,6 +244,35 @@ async fn raising(
     let denied = denied.map(|refusal| verdict(said(mode), &refusal));
     let passes = || "verdict  held and forwarded".to_owned();
     lines.push(denied.or(refused).unwrap_or_else(passes));
+}
+
+/// Tells each cap on the way, and which one would refuse the hold.
+async fn told_caps(
+    gate: &Gate,
+    bounds: &[CapBound],
+    hold: Micros,
+    lines: &mut Vec<String>,
+) -> Option<String> {
+    let ids: Vec<CapId> = bounds.iter().map(|bound| bound.cap.clone()).collect();
+    let kept = gate.store.caps(&ids).await.ok()?;
+    let mut first = None;
+    for bound in bounds {
+        let kept = kept.iter().find(|row| row.id == bound.cap);
+        let unused = || Cap::unused(bound.cap.clone(), bound.start);
+        let mut row = kept.cloned().unwrap_or_else(unused);
+        row.turn(bound.start);
+        lines.push(format!(
+            "cap      {} ({}): {} of {} used since {}",
+            bound.rule,
+            bound.cap,
+            row.used().ok()?,
+            bound.most,
+            bound.start
+        ));
+        let over = caps::over(bound, &row, hold).ok()?;
+        first = first.or(over);
+    }
+    first.map(|over| format!("verdict  {} (535): {over}", over.rule))
 }
 
 /// Tells the price, and what the books would say to its hold.

@@ -29,6 +29,7 @@ mod admit;
 pub mod explain;
 mod observe;
 mod limit;
+mod budget;
 mod claim;
 mod estimate;
 mod outcome;

@@ -13,6 +13,7 @@ use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
 use crate::cover::settle::Outcome;
+use crate::ledger::caps::OverCap;
 use crate::ledger::records::{PayerState, Purse};
 use crate::ledger::things::{Claim, OverLimit, Things};
 use crate::ledger::{Command as Booking, LedgerRefusal};
@@ -101,7 +102,8 @@ pub(super) fn booking(
         return Ok(None);
     };
     let promo = state.purse(Purse::PromoAvailable);
-    let leg = reserve::leg(priced, payer, promo).map_err(rate_refusal)?;
+    let mut leg = reserve::leg(priced, payer, promo).map_err(rate_refusal)?;
+    leg.caps = judged.caps.clone();
     Ok(Some(Booking::Hold {
         hold,
         call: judged.id,
@@ -189,6 +191,9 @@ pub(super) async fn money_refusal(
         StoreError::Refused(LedgerRefusal::OverLimit(over)) => {
             return too_much(gate, payer, judged, over).await;
         }
+        StoreError::Refused(LedgerRefusal::OverCap(over)) => {
+            return over_cap(over);
+        }
         StoreError::Busy => return Refusal::Busy,
         StoreError::Refused(LedgerRefusal::UnknownPayer(_)) => return Refusal::NobodyPays,
         other => return Refusal::StoreAway(other.to_string()),
@@ -221,6 +226,14 @@ pub(super) async fn money_refusal(
 async fn own_payer(gate: &Gate, judged: &Judged) -> Option<PayerId> {
     let own = gate.meter.payer_of(&judged.own, judged.sent).await;
     own.ok().flatten()
+}
+
+/// A cap may count more payers than one, so that its figures are nobody's to hear but the
+/// operator's: its id and its reason are told.
+fn over_cap(over: &OverCap) -> Refusal {
+    let rule = over.rule.clone();
+    let text = format!("cap {}: {}", over.rule, over.reason);
+    Refusal::TooMuch { rule, text }
 }
 
 /// What somebody may be told of a payer's things is what he may be told of his money.

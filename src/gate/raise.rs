@@ -2,7 +2,6 @@
 
 use super::admit;
 use super::authenticate::{self, Caller};
-use super::claim;
 use super::doubt;
 use super::estimate;
 use super::forward;
@@ -17,10 +16,12 @@ use super::refusal::Refusal;
 use super::reserve::{self, Priced};
 use super::undo;
 use super::whose::{self, Whose};
+use super::{budget, claim};
 use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
+use crate::ledger::caps::CapBound;
 use crate::ledger::records::{BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
@@ -42,6 +43,8 @@ pub(super) struct Judged {
     pub(super) priced: Option<Priced>,
     /// What it adds to what its payer has.
     pub(super) adds: Things,
+    /// The caps that its hold has to pass.
+    pub(super) caps: Vec<CapBound>,
     pub(super) hold: Option<HoldId>,
     pub(super) job: Option<JobId>,
     pub(super) sent: Timestamp,
@@ -187,6 +190,7 @@ pub(super) async fn judge(
     let own = whose::own(&caller)?;
     let now = gate.clock.billing();
     let payer = known.payer(gate, whose.held_against(&own), now).await?;
+    let caps = budget::caps(gate, &caller, whose.held_against(&own), &payer, now).await?;
     let plan = match whose.doubt {
         None => plan::plan(command.price, &command.name, &call.params, &facts)?,
         Some(_) => {
@@ -208,6 +212,7 @@ pub(super) async fn judge(
         own,
         priced,
         adds: plan.as_ref().map(claim::adds).unwrap_or_default(),
+        caps,
         hold: None,
         job: None,
         sent: now,
@@ -252,6 +257,7 @@ async fn unpriced(
         own,
         priced: None,
         adds: Things::default(),
+        caps: Vec::new(),
         hold: None,
         job: None,
         sent: now,

@@ -78,6 +78,7 @@ pub fn leg(priced: &Priced, payer: &PayerId, promo: Micros) -> Result<HoldLeg, R
     let (wallet, promo) = after_promo(&priced.groups, promo)?;
     let wallet = wallet.plus(priced.one_off)?;
     Ok(HoldLeg {
+        caps: Vec::new(),
         payer: payer.clone(),
         wallet,
         promo,

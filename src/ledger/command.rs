@@ -5,6 +5,7 @@
 //! what a command does. Amounts are millionths of the payer's currency and, where nothing else
 //! is said, not negative. `at` is billing time.
 
+use super::caps::{CapBound, CapTotal};
 use super::records::BillingMode;
 use crate::terms::ids::{CallId, DocumentId, HoldId, PayerId, PriceLineId, SellerId, TransferId};
 use crate::terms::money::{Currency, Micros};
@@ -31,6 +32,8 @@ pub struct HoldLeg {
     pub promo: Micros,
     /// How much of `wallet` is a one-off price.
     pub one_off: Micros,
+    /// The caps on his way up, in the order in which they are asked; each once.
+    pub caps: Vec<CapBound>,
 }
 
 /// What one price line of one month comes to, so far.
@@ -80,6 +83,8 @@ pub struct Renew {
     pub cover_target: Micros,
     /// What the cover should carry from gift credit after this.
     pub promo_cover_target: Micros,
+    /// What his resources come to in every cap that they count in, or did.
+    pub caps: Vec<CapTotal>,
     /// When.
     pub at: Timestamp,
 }

@@ -3,6 +3,7 @@
 //! It reads loaded rows alone and knows no clock, so that the same command on the same rows has
 //! the same effects. A refusal has none. The themes are in the folder of the same name.
 
+mod cap;
 mod draft;
 mod hold;
 mod items;

@@ -4,9 +4,10 @@
 //! after the other, and lets each one's [`Effects`] flow back, so that a later command of the
 //! same group sees what an earlier one did. Tests use it as books in memory.
 
+use super::caps::{Cap, CapShare};
 use super::records::{Accrual, AccrualKey, Allocation, Document, Hold, Item, PayerState, Transfer};
 use super::touches::Touches;
-use crate::terms::ids::{DocumentId, HoldId, PayerId, SellerId, TransferId};
+use crate::terms::ids::{CapId, DocumentId, HoldId, PayerId, SellerId, TransferId};
 use std::collections::BTreeMap;
 
 /// The rows of the books that are at hand.
@@ -18,6 +19,10 @@ pub struct Loaded {
     pub payers: BTreeMap<PayerId, PayerState>,
     /// The legs of holds.
     pub holds: BTreeMap<HoldId, Vec<Hold>>,
+    /// Caps in their newest periods.
+    pub caps: BTreeMap<CapId, Cap>,
+    /// Payers' parts of caps.
+    pub cap_shares: BTreeMap<(CapId, PayerId), CapShare>,
     /// Accrual rows.
     pub accruals: BTreeMap<AccrualKey, Accrual>,
     /// Items, by payer and id.
@@ -47,6 +52,10 @@ pub struct Effects {
     pub payers: Vec<PayerState>,
     /// Legs of holds, new or in their new form.
     pub holds: Vec<Hold>,
+    /// Caps in their new form; one whose period is new is a row of its own.
+    pub caps: Vec<Cap>,
+    /// Payers' parts of caps in their new form.
+    pub cap_shares: Vec<CapShare>,
     /// Accrual rows in their new form.
     pub accruals: Vec<Accrual>,
     /// The document that was issued.
@@ -73,6 +82,13 @@ impl Loaded {
                 Some(leg) => *leg = hold.clone(),
                 None => legs.push(hold.clone()),
             }
+        }
+        for cap in &effects.caps {
+            self.caps.insert(cap.id.clone(), cap.clone());
+        }
+        for share in &effects.cap_shares {
+            let key = (share.cap.clone(), share.payer.clone());
+            self.cap_shares.insert(key, share.clone());
         }
         for row in &effects.accruals {
             self.accruals.insert(row.key(), row.clone());
@@ -102,6 +118,8 @@ impl Touches {
     pub fn join(&mut self, other: Self) {
         self.payers.extend(other.payers);
         self.holds.extend(other.holds);
+        self.caps.extend(other.caps);
+        self.cap_shares.extend(other.cap_shares);
         self.accruals.extend(other.accruals);
         self.items_of.extend(other.items_of);
         self.allocations_of.extend(other.allocations_of);

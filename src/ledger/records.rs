@@ -4,7 +4,9 @@
 //! customer or has put aside for him. A transfer moves its amount from the debit account to the
 //! credit account; amounts are never negative.
 
-use crate::terms::ids::{CallId, DocumentId, HoldId, PayerId, PriceLineId, SellerId, TransferId};
+use crate::terms::ids::{
+    CallId, CapId, DocumentId, HoldId, PayerId, PriceLineId, SellerId, TransferId,
+};
 use crate::terms::money::{Currency, Micros, MoneyError};
 use crate::terms::quantity::UnitMicros;
 use crate::terms::time::{BillingMonth, Timestamp};
@@ -190,6 +192,8 @@ pub struct Hold {
     pub status: HoldStatus,
     /// When it was made, billing time.
     pub at: Timestamp,
+    /// The caps that it passed: its resource counts there until it ends.
+    pub caps: Vec<CapId>,
 }
 
 /// What a price line of a month has accrued: the row that accrual by difference compares with.

@@ -1,5 +1,6 @@
 //! Pure: why the books say no, in order of precedence: the first that applies is told.
 
+use super::caps::OverCap;
 use super::records::HoldStatus;
 use super::things::OverLimit;
 use crate::terms::ids::{DocumentId, HoldId, PayerId};
@@ -106,6 +107,9 @@ pub enum LedgerRefusal {
         /// What is left.
         available: Micros,
     },
+    /// There is money, but whoever a cap counts together would spend more than he may.
+    #[error(transparent)]
+    OverCap(#[from] Box<OverCap>),
     /// A figure left its range.
     #[error("a figure left the range that the books can hold")]
     OutOfRange,

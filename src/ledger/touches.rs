@@ -1,7 +1,7 @@
 //! Pure: a command's name, and what has to be read before it can be decided.
 
 use super::command::{Command, LineAmount, Paper, ReceiptStep, Renew, RetentionStep};
-use crate::terms::ids::{DocumentId, HoldId, PayerId, TransferId};
+use crate::terms::ids::{CapId, DocumentId, HoldId, PayerId, TransferId};
 use crate::terms::time::{BillingMonth, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -14,6 +14,10 @@ pub struct Touches {
     pub payers: Vec<PayerId>,
     /// Holds.
     pub holds: Vec<HoldId>,
+    /// Caps; those of its holds come on top.
+    pub caps: Vec<CapId>,
+    /// Payers' parts of caps; those of its holds come on top.
+    pub cap_shares: Vec<(CapId, PayerId)>,
     /// Accrual rows of these payers and months.
     pub accruals: Vec<(PayerId, BillingMonth)>,
     /// Payers whose open items and allocations are read.
@@ -26,6 +30,16 @@ pub struct Touches {
     pub documents: Vec<DocumentId>,
     /// Commands whose transfers are read.
     pub transfers_of: Vec<TransferId>,
+}
+
+impl Touches {
+    /// Caps, and the payer's part of each.
+    pub fn caps<'a>(&mut self, payer: &PayerId, caps: impl Iterator<Item = &'a CapId>) {
+        for cap in caps {
+            self.caps.push(cap.clone());
+            self.cap_shares.push((cap.clone(), payer.clone()));
+        }
+    }
 }
 
 impl Command {
@@ -123,6 +137,10 @@ impl Command {
             Self::Hold { hold, legs, .. } => {
                 t.holds.push(*hold);
                 t.payers.extend(legs.iter().map(|leg| leg.payer.clone()));
+                for leg in legs {
+                    let named = leg.caps.iter().map(|bound| &bound.cap);
+                    t.caps(&leg.payer, named);
+                }
             }
             Self::GiveBack { hold, .. } => t.holds.push(*hold),
             Self::Settle { hold, one_off, .. } => {
@@ -214,6 +232,7 @@ fn accruals<'a>(t: &mut Touches, payer: &PayerId, months: impl Iterator<Item = &
 fn renewal(t: &mut Touches, renew: &Renew) {
     t.payers.push(renew.payer.clone());
     accruals(t, &renew.payer, renew.totals.iter().map(|line| &line.month));
+    t.caps(&renew.payer, renew.caps.iter().map(|total| &total.cap));
 }
 
 fn lines(t: &mut Touches, all: &[LineAmount]) {

@@ -2,7 +2,7 @@
 
 use super::chart;
 use super::records::{Account, Hold, HoldStatus, Item, PayerState, Purse, Transfer};
-use crate::terms::ids::{PayerId, SellerId};
+use crate::terms::ids::{CapId, PayerId, SellerId};
 use crate::terms::money::{Currency, Micros};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -60,6 +60,23 @@ pub enum BookFault {
         items: i128,
         /// What he owes.
         owes: i128,
+    },
+    /// A cap is not what open holds and payers' parts say.
+    #[error(
+        "cap `{cap}` has {held} millionths held and {accrued} accrued, its holds and parts sum \
+         to {held_sum} and {accrued_sum}"
+    )]
+    Cap {
+        /// Which.
+        cap: CapId,
+        /// Promised, says the row.
+        held: i128,
+        /// Consumed in the period, says the row.
+        accrued: i128,
+        /// Promised, say holds and parts.
+        held_sum: i128,
+        /// Consumed in the period, say the parts.
+        accrued_sum: i128,
     },
     /// The chain breaks at a transfer.
     #[error("the chain of hashes breaks at transfer `{0}`: it or one before it was changed")]

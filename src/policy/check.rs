@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use crate::policy::access::read::Reading;
 use crate::policy::books;
+use crate::policy::caps;
 use crate::policy::customer::{
     Customer, ForTheRest, Owned, PayMode, RuleSet, Seller, Subject, TaxMode, TaxProfile, TaxRate,
 };
@@ -77,6 +78,9 @@ pub fn load_for(
     }
     for (path, text, file) in &shapes {
         limits::check::read(file, &mut rules, &mut faults(path, text, &mut found));
+    }
+    for (path, text, file) in &shapes {
+        caps::check::read(file, &mut rules, &mut faults(path, text, &mut found));
     }
     for (path, text, file) in &shapes {
         let mut faults = faults(path, text, &mut found);

@@ -1,6 +1,7 @@
 //! Pure: who sells, who pays, and which CloudStack subject belongs to whom.
 
 use crate::policy::access::AccessRules;
+use crate::policy::caps::SpendCap;
 use crate::policy::limits::{CallLimit, ThingLimit};
 use crate::policy::mode::Modes;
 use crate::policy::prepaid::PrepaidProfile;
@@ -204,6 +205,8 @@ pub struct RuleSet {
     pub limits: Vec<CallLimit>,
     /// How much of what a payer may have.
     pub things: Vec<ThingLimit>,
+    /// How much may be spent in a period.
+    pub caps: Vec<SpendCap>,
     /// SHA-256 over the files it was read from: events name the rules that decided them.
     pub hash: [u8; 32],
 }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod caps;
 pub mod check;
 pub mod condition;
 pub mod customer;

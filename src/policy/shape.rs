@@ -31,6 +31,8 @@ pub(super) struct File {
     pub limit: Vec<Spanned<Limit>>,
     #[serde(default)]
     pub things: Vec<Spanned<Things>>,
+    #[serde(default)]
+    pub caps: Vec<Spanned<Cap>>,
 }
 
 /// `[[access]]`.
@@ -137,6 +139,19 @@ pub(super) struct Things {
     pub basis: Option<Spanned<String>>,
     pub zone: Option<String>,
     pub most: Spanned<i64>,
+    pub reason: String,
+}
+
+/// `[[caps]]`: how much may be spent in a period.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cap {
+    pub id: String,
+    pub per: Spanned<String>,
+    pub of: Option<Spanned<String>>,
+    pub seller: Option<Spanned<String>>,
+    pub amount: Spanned<String>,
+    pub period: Spanned<String>,
     pub reason: String,
 }
 

@@ -5,9 +5,9 @@ use super::database::{Pool, Query, Row, Snapshot, query};
 use super::error::StoreError;
 use super::sql::{CHAINED, TAIL};
 use super::{Store, from_row, group};
-use crate::ledger::chart;
 use crate::ledger::records::PayerState;
 use crate::ledger::verify::{BookFault, Sums, chain};
+use crate::ledger::{caps, chart};
 
 /// Transfers that are read at once.
 const PAGE: i64 = 10_000;
@@ -28,7 +28,7 @@ pub struct Verified {
 }
 
 impl Store {
-    /// Checks sums, purses, holds, covers, items and the chain of hashes.
+    /// Checks sums, purses, holds, covers, items, caps and the chain of hashes.
     ///
     /// # Errors
     /// [`StoreError`] where the ledger cannot be read; what is wrong in it is in the answer.
@@ -62,6 +62,14 @@ pub(super) async fn verified(pool: &Pool, file: &'static str) -> Result<Verified
     let items = query("SELECT * FROM item WHERE open <> 0");
     let items = reading.rows(items, from_row::item).await?;
     found.faults.extend(sums.faults(&payers, &holds, &items));
+    let newest = query(
+        "SELECT * FROM cap WHERE start_at = \
+         (SELECT max(c.start_at) FROM cap AS c WHERE c.id = cap.id)",
+    );
+    let newest = reading.rows(newest, from_row::cap).await?;
+    let shares = query("SELECT * FROM cap_share");
+    let shares = reading.rows(shares, from_row::cap_share).await?;
+    found.faults.extend(caps::faults(&newest, &shares, &holds));
     found.balances = trial(&sums);
     found.rebuilt = sums.rebuilt(&payers, &holds);
     found.payers = payers.into_values().collect();

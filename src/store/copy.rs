@@ -49,7 +49,7 @@ macro_rules! table {
 }
 
 /// Every table but `transfer`, in an order in which it may be read.
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 12] = [
     table!("meta" by "key" (0 key text, 1 value text)),
     table!("command" by "name" (0 name text, 1 digest text, 2 body text)),
     table!("payer" by "id" (
@@ -61,7 +61,14 @@ const TABLES: [Table; 10] = [
     )),
     table!("hold" by "id, payer" (
         0 id text, 1 payer text, 2 call text, 3 wallet number, 4 promo number,
-        5 one_off number, 6 status text, 7 at number
+        5 one_off number, 6 status text, 7 at number, 8 caps text
+    )),
+    table!("cap" by "id, start_at" (
+        0 id text, 1 start_at number, 2 held number, 3 accrued number
+    )),
+    table!("cap_share" by "cap, payer" (
+        0 cap text, 1 payer text, 2 start_at number, 3 covered number, 4 metered number,
+        5 one_off number
     )),
     table!("accrual" by "payer, month" (
         0 payer text, 1 month text, 2 zone text, 3 line text, 4 tax_group text,

@@ -5,6 +5,7 @@ use super::database::Row;
 use super::error::StoreError;
 use super::work::{Intent, IntentStatus, Notice, StoredInterval};
 use crate::cloudstack::usage_type::UsageType;
+use crate::ledger::caps::{Cap, CapShare, CappedResource};
 use crate::ledger::chart;
 use crate::ledger::records::{
     Accrual, Allocation, BillingMode, Document, DocumentKind, Hold, HoldStatus, Item, PayerState,
@@ -13,7 +14,7 @@ use crate::ledger::records::{
 use crate::ledger::things::Amounts;
 use crate::meter::resource::{Attributes, Border, BorderSource, Interval, MeterId, Owner};
 use crate::terms::ids::{
-    CsAccountId, CsDomainId, CsProjectId, JobId, PayerId, PriceLineId, ResourceId, SellerId,
+    CapId, CsAccountId, CsDomainId, CsProjectId, JobId, PayerId, PriceLineId, ResourceId, SellerId,
     TransferId,
 };
 use crate::terms::money::{Currency, Micros};
@@ -111,6 +112,45 @@ pub(super) fn hold(row: &Row) -> Read<Hold> {
             other => return Err(StoreError::row("status", other)),
         },
         at: f.time("at")?,
+        caps: caps(&f)?,
+    })
+}
+
+fn caps(f: &Fields<'_>) -> Read<Vec<CapId>> {
+    let text = f.text("caps")?;
+    let names: Result<Vec<String>, _> = serde_json::from_str(&text);
+    let names = names.map_err(|_| StoreError::row("caps", &text))?;
+    Ok(names.into_iter().map(CapId::from).collect())
+}
+
+pub(super) fn capped_resource(row: &Row) -> Read<CappedResource> {
+    let f = Fields(row);
+    Ok(CappedResource {
+        resource: ResourceId::from(f.text("resource")?),
+        since: f.time("start_at")?,
+        caps: caps(&f)?,
+    })
+}
+
+pub(super) fn cap(row: &Row) -> Read<Cap> {
+    let f = Fields(row);
+    Ok(Cap {
+        id: CapId::from(f.text("id")?),
+        start: f.time("start_at")?,
+        held: f.money("held")?,
+        accrued: f.money("accrued")?,
+    })
+}
+
+pub(super) fn cap_share(row: &Row) -> Read<CapShare> {
+    let f = Fields(row);
+    Ok(CapShare {
+        cap: CapId::from(f.text("cap")?),
+        payer: PayerId::from(f.text("payer")?),
+        start: f.time("start_at")?,
+        covered: f.money("covered")?,
+        metered: f.money("metered")?,
+        one_off: f.money("one_off")?,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::ledger::records::Account;
 use crate::ledger::things::Things;
 use crate::ledger::touches::Touches;
 use crate::ledger::{Command, Effects, Loaded, decide};
-use crate::terms::ids::PayerId;
+use crate::terms::ids::{CapId, PayerId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -219,9 +219,11 @@ impl Group<'_> {
         let ids = texts(&touches.holds);
         for hold in self.rows(sql::HOLDS, ids, from_row::hold).await? {
             touches.payers.push(hold.payer.clone());
+            touches.caps(&hold.payer, hold.caps.iter());
             loaded.holds.entry(hold.id).or_default().push(hold);
         }
         self.load_past(&mut touches, &mut loaded).await?;
+        self.load_caps(&touches, &mut loaded).await?;
         let payers: BTreeSet<&PayerId> = touches.payers.iter().collect();
         for state in self
             .rows(sql::PAYERS, texts(payers), from_row::payer)
@@ -253,6 +255,26 @@ impl Group<'_> {
                 }
             }
             loaded.transfers.entry(name.into()).or_default().push(row);
+        }
+        Ok(())
+    }
+
+    async fn load_caps(
+        &mut self,
+        touches: &Touches,
+        loaded: &mut Loaded,
+    ) -> Result<(), StoreError> {
+        let ids: BTreeSet<&CapId> = touches.caps.iter().collect();
+        for cap in self.rows(sql::CAPS, texts(ids), from_row::cap).await? {
+            loaded.caps.insert(cap.id.clone(), cap);
+        }
+        let pairs: BTreeSet<&(CapId, PayerId)> = touches.cap_shares.iter().collect();
+        let keys = pairs.into_iter();
+        let keys = keys.map(|(cap, payer)| json!([cap.as_str(), payer.as_str()]));
+        let shares = self.rows(sql::CAP_SHARES, keys.collect(), from_row::cap_share);
+        for share in shares.await? {
+            let key = (share.cap.clone(), share.payer.clone());
+            loaded.cap_shares.insert(key, share);
         }
         Ok(())
     }

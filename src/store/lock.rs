@@ -1,7 +1,7 @@
 //! Edge: which works of a group may be decided now, where several nodes write the same books.
 //!
-//! PostgreSQL alone: SQLite has one writer. Every payer and number series that a work touches is
-//! locked, in the order of their names, until the transaction ends. A group takes what is free
+//! PostgreSQL alone: SQLite has one writer. Every payer, cap and number series that a work touches
+//! is locked, in the order of their names, until the transaction ends. A group takes what is free
 //! and leaves the rest of its works for the next one; a work that was left too often waits for
 //! its locks in a group of its own. The locks are advisory, so that they hold for a payer who has
 //! no row yet; every node takes them before it reads what it decides on.
@@ -9,9 +9,10 @@
 use super::database::{Connection, Query};
 use super::error::StoreError;
 use super::from_row::Fields;
-use super::sql::{HOLDERS, LOCK, PAYERS_OF_TRANSFERS, Sql, TRY_LOCK};
+use super::sql::{CAPS_OF_HOLDS, HOLDERS, LOCK, PAYERS_OF_TRANSFERS, Sql, TRY_LOCK};
 use super::work::Work;
 use crate::ledger::touches::Touches;
+use crate::terms::ids::CapId;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,13 +34,14 @@ pub(super) async fn take(
         })
         .collect();
     let holds = touches.iter().flat_map(|one| &one.holds);
-    let holders = pairs(connection, file, HOLDERS, holds).await?;
+    let holders = pairs(connection, file, (HOLDERS, "payer"), holds.clone()).await?;
+    let passed = pairs(connection, file, (CAPS_OF_HOLDS, "cap"), holds).await?;
     let commands = touches.iter().flat_map(|one| &one.transfers_of);
-    let movers = pairs(connection, file, PAYERS_OF_TRANSFERS, commands).await?;
+    let movers = pairs(connection, file, (PAYERS_OF_TRANSFERS, "payer"), commands).await?;
     let keys: Vec<BTreeSet<String>> = works
         .iter()
         .zip(&touches)
-        .map(|(work, one)| keys(work, one, &holders, &movers))
+        .map(|(work, one)| keys(work, one, (&holders, &passed), &movers))
         .collect();
     let all: BTreeSet<&String> = keys.iter().flatten().collect();
     let names = all.into_iter().cloned().map(Value::String).collect();
@@ -60,8 +62,8 @@ pub(super) async fn take(
 fn keys(
     work: &Work,
     touches: &Touches,
-    holders: &BTreeMap<String, BTreeSet<String>>,
-    movers: &BTreeMap<String, BTreeSet<String>>,
+    (holders, passed): (&Found, &Found),
+    movers: &Found,
 ) -> BTreeSet<String> {
     let payer = |id: &str| format!("payer/{id}");
     let named = touches
@@ -73,7 +75,14 @@ fn keys(
         .chain(work.claim.iter().map(|claim| &claim.payer));
     let mut keys: BTreeSet<String> = named.map(|id| payer(id.as_str())).collect();
     let holds = touches.holds.iter().map(ToString::to_string);
-    let of_holds = holds.filter_map(|hold| holders.get(&hold)).flatten();
+    let of_holds = holds
+        .clone()
+        .filter_map(|hold| holders.get(&hold))
+        .flatten();
+    let caps = touches.caps.iter().map(CapId::as_str);
+    let of_passed = holds.filter_map(|hold| passed.get(&hold)).flatten();
+    let caps = caps.chain(of_passed.map(String::as_str));
+    keys.extend(caps.map(|id| format!("cap/{id}")));
     let moved = touches.transfers_of.iter().map(ToString::to_string);
     let of_transfers = moved.filter_map(|name| movers.get(&name)).flatten();
     keys.extend(of_holds.chain(of_transfers).map(|id| payer(id)));
@@ -81,15 +90,18 @@ fn keys(
     keys
 }
 
-/// For each id of a statement's array: the payers that it leads to.
+/// What each id leads to.
+type Found = BTreeMap<String, BTreeSet<String>>;
+
+/// For each id of a statement's array: the payers or caps of this column that it leads to.
 async fn pairs<T: ToString>(
     connection: &mut Connection,
     file: &str,
-    statement: Sql,
+    (statement, column): (Sql, &str),
     ids: impl Iterator<Item = T>,
-) -> Result<BTreeMap<String, BTreeSet<String>>, StoreError> {
+) -> Result<Found, StoreError> {
     let ids: BTreeSet<String> = ids.map(|id| id.to_string()).collect();
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut found = Found::new();
     if ids.is_empty() {
         return Ok(found);
     }
@@ -98,8 +110,8 @@ async fn pairs<T: ToString>(
     let rows = connection.fetch(query).await;
     for row in &rows.map_err(|error| StoreError::of(file, &error))? {
         let fields = Fields(row);
-        if let Some(payer) = fields.maybe_text("payer")? {
-            found.entry(fields.text("id")?).or_default().insert(payer);
+        if let Some(to) = fields.maybe_text(column)? {
+            found.entry(fields.text("id")?).or_default().insert(to);
         }
     }
     Ok(found)

@@ -5,10 +5,11 @@ use super::error::StoreError;
 use super::memory::of;
 use super::work::{Intent, Notice, StoredInterval};
 use super::{Store, from_row, sql};
+use crate::ledger::caps::{Cap, CapShare, CappedResource};
 use crate::ledger::records::{Accrual, Document, Hold, Item, PayerState, Transfer};
 use crate::ledger::things::Things;
-use crate::terms::ids::{DocumentId, HoldId, JobId, PayerId, ResourceId, SellerId};
-use crate::terms::time::{BillingMonth, Period};
+use crate::terms::ids::{CapId, DocumentId, HoldId, JobId, PayerId, ResourceId, SellerId};
+use crate::terms::time::{BillingMonth, Period, Timestamp};
 
 type Read<T> = Result<T, StoreError>;
 
@@ -89,6 +90,36 @@ impl Store {
         );
         let query = query.bind(payer.map(ToString::to_string));
         self.all(query, from_row::hold).await
+    }
+
+    /// A payer's parts of caps, those that are over included.
+    pub async fn cap_shares(&self, payer: &PayerId) -> Read<Vec<CapShare>> {
+        let query = query("SELECT * FROM cap_share WHERE payer = $1 ORDER BY cap");
+        self.all(query.bind(payer.to_string()), from_row::cap_share)
+            .await
+    }
+
+    /// The figures of these caps in their newest periods; none of one that nobody passed yet.
+    pub async fn caps(&self, ids: &[CapId]) -> Read<Vec<Cap>> {
+        let ids: Vec<&str> = ids.iter().map(CapId::as_str).collect();
+        let query = Query::of(sql::CAPS).bind(serde_json::json!(ids).to_string());
+        self.all(query, from_row::cap).await
+    }
+
+    /// Resources of a payer that ran after an instant and count in caps, with the holds' caps.
+    pub async fn capped_resources(
+        &self,
+        payer: &PayerId,
+        after: Timestamp,
+    ) -> Read<Vec<CappedResource>> {
+        let query = query(
+            "SELECT DISTINCT i.resource, i.start_at, h.caps FROM interval AS n \
+             JOIN interval AS i ON i.resource = n.resource AND i.payer = n.payer \
+             JOIN hold AS h ON h.id = i.hold AND h.payer = i.payer AND h.caps <> '[]' \
+             WHERE n.payer = $1 AND (n.end_at IS NULL OR n.end_at > $2)",
+        );
+        let query = query.bind(payer.to_string()).bind(after.micros());
+        self.all(query, from_row::capped_resource).await
     }
 
     /// What a payer accrued in a month (of the seller's zone), by line.

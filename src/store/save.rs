@@ -6,6 +6,7 @@ use super::group::{Group, Outcome, digest};
 use super::sql::Sql;
 use super::work::{Done, IntentChange, IntervalChange, Work};
 use super::{from_row, sql, to_row};
+use crate::ledger::caps::CapShare;
 use crate::ledger::verify::chain;
 use crate::ledger::{Command, Effects};
 use serde_json::{Value, json};
@@ -38,6 +39,12 @@ impl Group<'_> {
             .await?;
         let holds = last(&effects, |e| &e.holds, |row| (row.id, row.payer.clone()));
         self.bulk(sql::PUT_HOLDS, holds.map(to_row::hold)).await?;
+        let caps = last(&effects, |e| &e.caps, |row| (row.id.clone(), row.start));
+        self.bulk(sql::PUT_CAPS, caps.map(to_row::cap)).await?;
+        let shares = |row: &CapShare| (row.cap.clone(), row.payer.clone());
+        let shares = last(&effects, |e| &e.cap_shares, shares);
+        self.bulk(sql::PUT_CAP_SHARES, shares.map(to_row::cap_share))
+            .await?;
         let accruals = last(&effects, |e| &e.accruals, |row| row.key());
         self.bulk(sql::PUT_ACCRUALS, accruals.map(to_row::accrual))
             .await?;

@@ -95,6 +95,19 @@ pub(super) use {cell, put, replace};
 
 pub(super) const DONE: Sql = of_ids!("SELECT name, digest FROM command WHERE", "name", "");
 pub(super) const HOLDS: Sql = of_ids!("SELECT * FROM hold WHERE", "id", "");
+/// Caps in their newest periods.
+pub(super) const CAPS: Sql = of_ids!(
+    "SELECT * FROM cap WHERE start_at = (SELECT max(c.start_at) FROM cap AS c WHERE c.id = cap.id) \
+     AND",
+    "id",
+    ""
+);
+pub(super) const CAP_SHARES: Sql = Sql {
+    sqlite: "SELECT s.* FROM json_each($1) AS j CROSS JOIN cap_share AS s \
+        ON s.cap = j.value ->> 0 AND s.payer = j.value ->> 1",
+    postgres: "SELECT s.* FROM json_array_elements($1::json) AS j(value) JOIN cap_share AS s \
+        ON s.cap = j.value ->> 0 AND s.payer = j.value ->> 1",
+};
 pub(super) const PAYERS: Sql = of_ids!("SELECT * FROM payer WHERE", "id", "");
 pub(super) const ACCRUALS: Sql = Sql {
     sqlite: "SELECT a.* FROM json_each($1) AS j CROSS JOIN accrual AS a \
@@ -189,8 +202,15 @@ pub(super) const PUT_PAYERS: Sql = put!("payer" (
     promo_cover_target accrued_through version));
 pub(super) const PUT_HOLDS: Sql = put!("hold" (
     0 id text, 1 payer text, 2 call text, 3 wallet number, 4 promo number, 5 one_off number,
-    6 status text, 7 at number
-) replace!("id, payer": call wallet promo one_off status at));
+    6 status text, 7 at number, 8 caps text
+) replace!("id, payer": call wallet promo one_off status at caps));
+pub(super) const PUT_CAPS: Sql = put!("cap" (
+    0 id text, 1 start_at number, 2 held number, 3 accrued number
+) replace!("id, start_at": held accrued));
+pub(super) const PUT_CAP_SHARES: Sql = put!("cap_share" (
+    0 cap text, 1 payer text, 2 start_at number, 3 covered number, 4 metered number,
+    5 one_off number
+) replace!("cap, payer": start_at covered metered one_off));
 pub(super) const PUT_ACCRUALS: Sql = put!("accrual" (
     0 payer text, 1 month text, 2 zone text, 3 line text, 4 tax_group text, 5 quantity text,
     6 total number, 7 promo_total number, 8 invoiced number, 9 promo_invoiced number
@@ -280,6 +300,11 @@ const fn postgres(text: &'static str) -> Sql {
 /// Whose the holds are; that never changes.
 pub(super) const HOLDERS: Sql = postgres(
     "SELECT id, payer FROM hold WHERE id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
+);
+/// Which caps the holds passed; that never changes.
+pub(super) const CAPS_OF_HOLDS: Sql = postgres(
+    "SELECT h.id, c.value AS cap FROM hold AS h, json_array_elements_text(h.caps::json) AS c(value) \
+     WHERE h.id = ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
 );
 /// Whose money the transfers of commands moved; that never changes.
 pub(super) const PAYERS_OF_TRANSFERS: Sql = postgres(

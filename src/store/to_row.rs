@@ -1,12 +1,14 @@
 //! Edge: from a record to the JSON array that one bulk statement reads, columns in order.
 
 use super::work::{Intent, Notice, StoredInterval};
+use crate::ledger::caps::{Cap, CapShare};
 use crate::ledger::chart;
 use crate::ledger::records::{
     Account, Accrual, Allocation, BillingMode, Document, Hold, HoldStatus, Item, PayerState,
     Transfer,
 };
 use crate::meter::resource::{Attributes, BorderSource};
+use crate::terms::ids::CapId;
 use serde_json::{Value, json};
 use std::fmt::Display;
 
@@ -89,6 +91,33 @@ pub(super) fn hold(row: &Hold) -> Value {
         row.one_off.get(),
         status,
         row.at.micros(),
+        names(&row.caps),
+    ])
+}
+
+/// The caps of a hold, a JSON array.
+fn names(caps: &[CapId]) -> String {
+    let names = caps.iter().map(|cap| Value::from(cap.as_str()));
+    Value::Array(names.collect()).to_string()
+}
+
+pub(super) fn cap(row: &Cap) -> Value {
+    json!([
+        row.id.as_str(),
+        row.start.micros(),
+        row.held.get(),
+        row.accrued.get(),
+    ])
+}
+
+pub(super) fn cap_share(row: &CapShare) -> Value {
+    json!([
+        row.cap.as_str(),
+        row.payer.as_str(),
+        row.start.micros(),
+        row.covered.get(),
+        row.metered.get(),
+        row.one_off.get(),
     ])
 }
 

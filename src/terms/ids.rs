@@ -134,6 +134,10 @@ name!(
     TransferId
 );
 name!(
+    /// A cap and whose spending it counts together: its id in the policies, `/`, and the subject.
+    CapId
+);
+name!(
     /// A price line's id within its book, for example `vcpu-running`.
     PriceLineId
 );

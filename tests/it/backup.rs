@@ -1,11 +1,13 @@
 //! Edge: promises of backups: consistent while the books go on, and taken back into either store.
 #![allow(clippy::unwrap_used, reason = "a test stops where it must not go on")]
 
+use crate::budgets::capped;
 use crate::postgres::Somewhere;
 use crate::stage::{Stage, until};
 use crate::store::{Folder, hold_with_intent, open_payer, payer, top_up};
+use faregate::ledger::{Command, LedgerRefusal};
 use faregate::store::{BackupFault, Store, StoreError, Work, read_manifest, rebuild, restore};
-use faregate::terms::ids::HoldId;
+use faregate::terms::ids::{CapId, HoldId};
 use faregate::terms::money::Micros;
 use faregate::terms::time::Timestamp;
 use std::path::PathBuf;
@@ -19,6 +21,20 @@ async fn filled(place: &Somewhere, holds: u128) -> Store {
         store.submit(hold_with_intent(number, 7)).await.unwrap();
     }
     store
+}
+
+/// A hold of a cap that settled, and one that is open: 14 are used of it.
+async fn capped_twice(store: &Store) {
+    for number in [901, 902] {
+        let hold = Work::of(capped(number, "acme", 7, 14));
+        store.submit(hold).await.unwrap();
+    }
+    let settle = Command::Settle {
+        hold: HoldId::from_bits(901),
+        one_off: Vec::new(),
+        at: Timestamp::from_seconds(3),
+    };
+    store.submit(Work::of(settle)).await.unwrap();
 }
 
 fn aside(folder: &Folder) -> PathBuf {
@@ -41,11 +57,12 @@ async fn a_backup_goes_back_into_either_store_and_says_the_same() {
             somewhere(from_postgres).await,
             somewhere(into_postgres).await,
         );
-        let store = filled(&from, 30).await;
+        let store = filled(&from, 29).await;
+        capped_twice(&store).await;
         let folder = Folder::fresh("aside");
         let made = Timestamp::from_seconds(5);
         let manifest = store.back_up(&aside(&folder), made, &mut quiet).await;
-        assert_eq!(manifest.unwrap().transfers, 31);
+        assert_eq!(manifest.unwrap().transfers, 32);
         restore(&aside(&folder), &into.place("one"), &mut quiet)
             .await
             .unwrap();
@@ -62,10 +79,24 @@ async fn a_backup_goes_back_into_either_store_and_says_the_same() {
             back.open_intents().await.unwrap(),
             store.open_intents().await.unwrap()
         );
+        let lab = [CapId::from("lab/domain/d1")];
+        assert_eq!(
+            back.caps(&lab).await.unwrap(),
+            store.caps(&lab).await.unwrap()
+        );
+        assert_eq!(
+            back.cap_shares(&payer()).await.unwrap(),
+            store.cap_shares(&payer()).await.unwrap()
+        );
+        let over = back.submit(Work::of(capped(903, "acme", 1, 14))).await;
+        assert!(matches!(
+            over,
+            Err(StoreError::Refused(LedgerRefusal::OverCap(_)))
+        ));
         // What was done is known there too, and the books go on.
-        let again = back.submit(hold_with_intent(30, 7)).await.unwrap();
+        let again = back.submit(hold_with_intent(29, 7)).await.unwrap();
         assert!(again.effects.already_done);
-        back.submit(hold_with_intent(31, 7)).await.unwrap();
+        back.submit(hold_with_intent(30, 7)).await.unwrap();
         assert_eq!(back.verify().await.unwrap().faults, []);
         let twice = restore(&aside(&folder), &into.place("one"), &mut quiet).await;
         assert!(matches!(twice, Err(BackupFault::NotEmpty(_))), "{twice:?}");

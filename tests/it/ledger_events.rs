@@ -131,6 +131,7 @@ fn hold(number: u128, wallet: &str, promo: &str) -> Command {
         hold: HoldId::from_bits(number),
         call: CallId::from_bits(number),
         legs: vec![HoldLeg {
+            caps: Vec::new(),
             payer: ann(),
             wallet: m(wallet),
             promo: m(promo),
@@ -141,6 +142,7 @@ fn hold(number: u128, wallet: &str, promo: &str) -> Command {
 }
 fn renew(version: i64, total: (&str, &str), target: (&str, &str)) -> Command {
     Command::Renew(Renew {
+        caps: Vec::new(),
         payer: ann(),
         expected_version: version,
         through: at(),

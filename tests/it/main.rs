@@ -33,6 +33,7 @@ mod modes;
 mod reload;
 mod demo;
 mod browser;
+mod budgets;
 mod sessions;
 mod session_recordings;
 mod servers;

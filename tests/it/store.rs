@@ -76,6 +76,7 @@ pub fn hold(number: u128, micros: i64) -> Command {
         hold: HoldId::from_bits(number),
         call: CallId::from_bits(number),
         legs: vec![HoldLeg {
+            caps: Vec::new(),
             payer: payer(),
             wallet: Micros::new(micros),
             promo: Micros::ZERO,
@@ -321,6 +322,7 @@ async fn a_renewal_is_kept_by_line_and_month_and_a_stale_one_is_refused(place) {
     let store = funded(place, 1_000_000).await;
     let renew = |version, total| {
         Work::of(Command::Renew(Renew {
+            caps: Vec::new(),
             payer: payer(),
             expected_version: version,
             through: at(300),

@@ -1,12 +1,13 @@
 //! Pure: the effects of one command while they are being put together.
 
+use crate::ledger::caps::{Cap, CapShare};
 use crate::ledger::loaded::{Effects, Loaded};
 use crate::ledger::records::{
     Account, Accrual, AccrualKey, Allocation, Document, Hold, Item, PayerState, Purse, Transfer,
 };
 use crate::ledger::refusal::LedgerRefusal;
 use crate::ledger::touches::transfer_name;
-use crate::terms::ids::{HoldId, PayerId, SellerId};
+use crate::terms::ids::{CapId, HoldId, PayerId, SellerId};
 use crate::terms::money::{Currency, Micros};
 use crate::terms::time::Timestamp;
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub(super) struct Draft<'a> {
     transfers: Vec<Transfer>,
     holds: Vec<Hold>,
     accruals: BTreeMap<AccrualKey, Accrual>,
+    caps: BTreeMap<CapId, Cap>,
+    shares: BTreeMap<(CapId, PayerId), CapShare>,
 }
 
 impl<'a> Draft<'a> {
@@ -38,6 +41,8 @@ impl<'a> Draft<'a> {
             transfers: Vec::new(),
             holds: Vec::new(),
             accruals: BTreeMap::new(),
+            caps: BTreeMap::new(),
+            shares: BTreeMap::new(),
         }
     }
 
@@ -49,6 +54,8 @@ impl<'a> Draft<'a> {
             transfers: self.transfers,
             payers: self.payers.into_values().collect(),
             holds: self.holds,
+            caps: self.caps.into_values().collect(),
+            cap_shares: self.shares.into_values().collect(),
             accruals: self.accruals.into_values().collect(),
             document: self.document,
             items: self.items.into_values().collect(),
@@ -78,6 +85,34 @@ impl<'a> Draft<'a> {
 
     pub(super) fn put_hold(&mut self, hold: Hold) {
         self.holds.push(hold);
+    }
+
+    /// A cap's row; where there is none, unused in the period that began then.
+    pub(super) fn cap(&mut self, id: &CapId, start: Timestamp) -> &mut Cap {
+        let loaded = self.loaded.caps.get(id);
+        self.caps.entry(id.clone()).or_insert_with(|| {
+            let unused = || Cap::unused(id.clone(), start);
+            loaded.cloned().unwrap_or_else(unused)
+        })
+    }
+
+    pub(super) fn put_cap(&mut self, cap: Cap) {
+        self.caps.insert(cap.id.clone(), cap);
+    }
+
+    /// A payer's part of a cap, empty where there is none yet.
+    pub(super) fn share(
+        &mut self,
+        cap: &CapId,
+        payer: &PayerId,
+        start: Timestamp,
+    ) -> &mut CapShare {
+        let key = (cap.clone(), payer.clone());
+        let loaded = self.loaded.cap_shares.get(&key);
+        self.shares.entry(key).or_insert_with(|| {
+            let none = || CapShare::none(cap.clone(), payer.clone(), start);
+            loaded.cloned().unwrap_or_else(none)
+        })
     }
 
     /// The accrual row of this key, empty where nothing accrued yet.

@@ -1,8 +1,8 @@
 //! Pure: money promised for a raising call, and what becomes of it.
 
 use super::draft::Draft;
-use super::not_negative;
 use super::renew::add_line;
+use super::{cap, not_negative};
 use crate::ledger::command::{HoldLeg, LineAmount};
 use crate::ledger::records::{Hold, HoldStatus, PayerState, Purse};
 use crate::ledger::refusal::LedgerRefusal;
@@ -26,6 +26,8 @@ pub(super) fn hold(
         )?;
         let state = draft.payer(&leg.payer)?;
         admit(state, leg)?;
+        cap::pass(draft, leg)?;
+        let state = draft.payer(&leg.payer)?;
         state.holds_open = state.holds_open.plus(leg.wallet)?;
         state.promo_holds_open = state.promo_holds_open.plus(leg.promo)?;
         let at = draft.at;
@@ -47,6 +49,7 @@ pub(super) fn hold(
             one_off: leg.one_off,
             status: HoldStatus::Open,
             at,
+            caps: leg.caps.iter().map(|bound| bound.cap.clone()).collect(),
         });
     }
     Ok(())
@@ -114,6 +117,7 @@ fn close(draft: &mut Draft<'_>, leg: &Hold, status: HoldStatus) -> Result<(), Le
 pub(super) fn give_back(draft: &mut Draft<'_>, hold: HoldId) -> Result<(), LedgerRefusal> {
     for leg in open_legs(draft, hold)? {
         close(draft, &leg, HoldStatus::GivenBack)?;
+        cap::give_back(draft, &leg)?;
         let promo = (Purse::PromoHeld, Purse::PromoAvailable);
         draft.shove(&leg.payer, "promo-give-back", promo.0, promo.1, leg.promo)?;
         draft.shove(
@@ -149,6 +153,7 @@ pub(super) fn settle(
             due = due.plus(not_negative("the one-off price", line.amount)?)?;
             add_line(draft, line)?;
         }
+        cap::settle(draft, &leg, due)?;
         let state = draft.payer(&leg.payer)?;
         let lasting = leg.wallet.minus(leg.one_off)?;
         state.cover_target = state.cover_target.plus(lasting)?;

@@ -1,7 +1,7 @@
 //! Pure: consumption accrues, the cover is filled up or let go; corrections and retention.
 
 use super::draft::Draft;
-use super::not_negative;
+use super::{cap, not_negative};
 use crate::ledger::command::{LineAmount, LineTotal, Renew, Retention, RetentionStep};
 use crate::ledger::records::{AccrualKey, Purse};
 use crate::ledger::refusal::LedgerRefusal;
@@ -25,6 +25,7 @@ pub(super) fn renew(draft: &mut Draft<'_>, renew: &Renew) -> Result<(), LedgerRe
     state.accrued_through = state.accrued_through.max(renew.through);
     state.cover_target = renew.cover_target;
     state.promo_cover_target = renew.promo_cover_target;
+    cap::renew(draft, &renew.payer, &renew.caps)?;
     let (wallet, promo) = take_totals(draft, &renew.payer, &renew.totals)?;
     consume(draft, &renew.payer, wallet, WALLET)?;
     consume(draft, &renew.payer, promo, PROMO)

@@ -68,6 +68,7 @@ impl Books {
     }
     fn renew(&self, seconds: i64, total: &str, target: &str) -> Command {
         Command::Renew(Renew {
+            caps: Vec::new(),
             payer: acme(),
             expected_version: self.state().version,
             through: at(seconds),
@@ -106,6 +107,7 @@ fn hold(id: u128, wallet: Micros) -> Command {
         hold: HoldId::from_bits(id),
         call: CallId::from_bits(id),
         legs: vec![HoldLeg {
+            caps: Vec::new(),
             payer: acme(),
             wallet,
             promo: Micros::ZERO,
@@ -402,6 +404,7 @@ fn command_of(step: &Step, index: usize, total: &mut i64, books: &Books) -> Opti
         Step::Renew(more, target) => {
             *total += more;
             Command::Renew(Renew {
+                caps: Vec::new(),
                 payer: acme(),
                 expected_version: books.state().version,
                 through: at(index as i64),

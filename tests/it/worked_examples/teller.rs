@@ -178,6 +178,7 @@ impl Story {
             self.once
                 .insert((payer.clone(), vm.to_owned()), price.one_offs);
             legs.push(HoldLeg {
+                caps: Vec::new(),
                 payer,
                 wallet: wallet.plus(price.one_off).unwrap(),
                 promo,
