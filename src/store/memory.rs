@@ -8,14 +8,15 @@ use super::claims;
 use super::error::StoreError;
 use super::facts::Facts;
 use super::work::{Done, Intent, IntentChange, IntervalChange, Notice, StoredInterval, Work};
+use crate::ledger::caps::{Cap, CapShare, CappedResource};
 use crate::ledger::records::{Accrual, Hold, HoldStatus, Transfer};
 use crate::ledger::things::{Amounts, Things};
 use crate::ledger::{Command, LedgerRefusal, Loaded, decide};
-use crate::terms::ids::{CallId, HoldId, IntervalId, PayerId, ResourceId};
+use crate::terms::ids::{CallId, CapId, HoldId, IntervalId, PayerId, ResourceId};
 use crate::terms::limits::LEDGER_QUEUE_MAX;
-use crate::terms::time::{BillingMonth, Period};
+use crate::terms::time::{BillingMonth, Period, Timestamp};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -169,6 +170,45 @@ impl Rows {
         open.filter(|leg| payer.is_none_or(|payer| leg.payer == *payer))
             .cloned()
             .collect()
+    }
+
+    pub(super) fn cap_shares(&self, payer: &PayerId) -> Vec<CapShare> {
+        let rows = self.ledger.cap_shares.values();
+        rows.filter(|row| row.payer == *payer).cloned().collect()
+    }
+
+    pub(super) fn caps(&self, ids: &[CapId]) -> Vec<Cap> {
+        let found = ids.iter().filter_map(|id| self.ledger.caps.get(id));
+        found.cloned().collect()
+    }
+
+    pub(super) fn capped_resources(
+        &self,
+        payer: &PayerId,
+        after: Timestamp,
+    ) -> Vec<CappedResource> {
+        let of_payer = |row: &&StoredInterval| row.payer.as_ref() == Some(payer);
+        let ran = |row: &&StoredInterval| row.interval.end.is_none_or(|end| end.at > after);
+        let rows = || self.intervals.values().filter(of_payer);
+        let alive: BTreeSet<&ResourceId> = rows()
+            .filter(ran)
+            .map(|row| &row.interval.meter.resource)
+            .collect();
+        let mut found = Vec::new();
+        for row in rows().filter(|row| alive.contains(&row.interval.meter.resource)) {
+            let legs = row.hold.map(|hold| self.legs(hold)).unwrap_or_default();
+            for leg in legs.into_iter().filter(|leg| leg.payer == *payer) {
+                let capped = CappedResource {
+                    resource: row.interval.meter.resource.clone(),
+                    since: row.interval.start.at,
+                    caps: leg.caps,
+                };
+                if !capped.caps.is_empty() && !found.contains(&capped) {
+                    found.push(capped);
+                }
+            }
+        }
+        found
     }
 
     pub(super) fn accruals(&self, payer: &PayerId, month: &BillingMonth) -> Vec<Accrual> {

@@ -94,6 +94,9 @@ impl Store {
 
     /// A payer's parts of caps, those that are over included.
     pub async fn cap_shares(&self, payer: &PayerId) -> Read<Vec<CapShare>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.cap_shares(payer)).await;
+        }
         let query = query("SELECT * FROM cap_share WHERE payer = $1 ORDER BY cap");
         self.all(query.bind(payer.to_string()), from_row::cap_share)
             .await
@@ -101,6 +104,9 @@ impl Store {
 
     /// The figures of these caps in their newest periods; none of one that nobody passed yet.
     pub async fn caps(&self, ids: &[CapId]) -> Read<Vec<Cap>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.caps(ids)).await;
+        }
         let ids: Vec<&str> = ids.iter().map(CapId::as_str).collect();
         let query = Query::of(sql::CAPS).bind(serde_json::json!(ids).to_string());
         self.all(query, from_row::cap).await
@@ -112,6 +118,9 @@ impl Store {
         payer: &PayerId,
         after: Timestamp,
     ) -> Read<Vec<CappedResource>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.capped_resources(payer, after)).await;
+        }
         let query = query(
             "SELECT DISTINCT i.resource, i.start_at, h.caps FROM interval AS n \
              JOIN interval AS i ON i.resource = n.resource AND i.payer = n.payer \
