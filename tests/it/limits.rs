@@ -45,7 +45,7 @@ fn stranger(of: &Caller) -> Caller {
 }
 
 /// A deploy like no other: an equal one that a crash cut off would get the first one's answer.
-fn another(caller: &Caller, vm: &[(String, String)]) -> Heard {
+pub fn another(caller: &Caller, vm: &[(String, String)]) -> Heard {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut vm = vm.to_vec();
