@@ -41,14 +41,19 @@ pub fn run(seed: u64, mutation: Option<Mutation>) -> Told {
     });
     drop(runtime);
     let mut state = world.state();
-    Told {
+    // The gate's wire holds the world: let go of, both end with this seed.
+    let node = state.node.take();
+    let told = Told {
         broken: state.broken.take(),
         trace: std::mem::take(&mut state.trace),
         points: std::mem::take(&mut state.points),
         counts: std::mem::take(&mut state.counts),
         works: std::mem::take(&mut state.works),
         books: world.books.rows().clone(),
-    }
+    };
+    drop(state);
+    drop(node);
+    told
 }
 
 /// The part with faults. None where an invariant broke.
