@@ -127,7 +127,8 @@ async fn act(world: &Arc<World>, calls: &mut JoinSet<()>, number: u64) {
             world.state().disk_full = groups;
         }
         _ => {
-            let seconds = i64::try_from(world.below(40)).unwrap() - 20;
+            // Within what the two clocks may differ by: more is an alarm and a person's to look at.
+            let seconds = i64::try_from(world.below(5)).unwrap() - 2;
             world.note(format!("the gate's clock jumps by {seconds} s"));
             world.clock.leap(seconds * 1_000_000, Duration::ZERO);
         }
