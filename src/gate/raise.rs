@@ -20,13 +20,13 @@ use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
-use crate::ledger::records::{BillingMode, PayerState};
+use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
 use crate::rate::RateError;
-use crate::store::StoreError;
-use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
-use crate::terms::time::Timestamp;
+use crate::terms::ids::{CallId, HoldId, JobId, PayerId, PriceLineId};
+use crate::terms::quantity::UnitMicros;
+use crate::terms::time::{BillingMonth, Timestamp};
 use crate::upstream::Sent;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -180,7 +180,9 @@ pub(super) async fn judge(
             doubt::plan(gate, &payer, command, &call.params, known, now).await?
         }
     };
-    let priced = match &plan {
+    let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
+    known.plan = plan;
+    let priced = match &known.plan {
         Some(plan) => Some(price(gate, &payer, plan, now).await?),
         None => None,
     };
@@ -193,7 +195,7 @@ pub(super) async fn judge(
         whose,
         own,
         priced,
-        adds: plan.as_ref().map(claim::adds).unwrap_or_default(),
+        adds,
         hold: None,
         job: None,
         sent: now,
@@ -270,14 +272,7 @@ async fn price(
 ) -> Result<Priced, Refusal> {
     let state = state_of(gate, payer).await?;
     let rules = gate.rules.load_full();
-    let away = |fault: StoreError| Refusal::StoreAway(fault.to_string());
-    let month = rules
-        .terms_of(payer)
-        .and_then(|terms| crate::terms::time::BillingMonth::containing(now, &terms.zone).ok());
-    let accruals = match month {
-        Some(month) => gate.store.accruals(payer, &month).await.map_err(away)?,
-        None => Vec::new(),
-    };
+    let accruals = accrued(gate, payer, now).await?;
     let lags = gate
         .renewals
         .lags(&state)
@@ -288,14 +283,31 @@ async fn price(
             .await
             .map_err(|e| Refusal::StoreAway(e.to_string()))?;
     }
-    let so_far = |line: &crate::terms::ids::PriceLineId| {
-        accruals
-            .iter()
-            .find(|row| row.line == *line)
-            .map(|row| row.quantity)
-            .unwrap_or_default()
-    };
+    let so_far = |line: &PriceLineId| so_far(&accruals, line);
     reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)
+}
+
+/// What the payer's lines have come to in the month of `now`.
+pub(super) async fn accrued(
+    gate: &Gate,
+    payer: &PayerId,
+    now: Timestamp,
+) -> Result<Vec<Accrual>, Refusal> {
+    let rules = gate.rules.load_full();
+    let month = rules
+        .terms_of(payer)
+        .and_then(|terms| BillingMonth::containing(now, &terms.zone).ok());
+    let Some(month) = month else {
+        return Ok(Vec::new());
+    };
+    let found = gate.store.accruals(payer, &month).await;
+    found.map_err(|fault| Refusal::StoreAway(fault.to_string()))
+}
+
+/// How much of a line these count.
+pub(super) fn so_far(accruals: &[Accrual], line: &PriceLineId) -> UnitMicros {
+    let row = accruals.iter().find(|row| row.line == *line);
+    row.map(|row| row.quantity).unwrap_or_default()
 }
 
 pub(super) fn rate_refusal(fault: RateError) -> Refusal {
