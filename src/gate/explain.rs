@@ -58,22 +58,20 @@ pub async fn explain(
         Ok(Standing::Known(class, command)) => (class, Some(command)),
         Ok(Standing::Forwarded) => (Class::Read, None),
         Err(refusal) => {
-            told.class = "none: the command is not known".to_owned();
+            told.class = "none".to_owned();
             told.verdict = VerdictTold::of("refused", &refusal);
             return Ok(told);
         }
     };
     let caller = caller(gate, who).await?;
-    told.class = match &command {
+    told.class = class_name(class).to_owned();
+    told.by = Some(match &command {
         Some(command) => format!(
-            "{} ({}, owner: {:?}, price: {:?})",
-            class_name(class),
-            command.name,
-            command.owner,
-            command.price
+            "{}, owner: {:?}, price: {:?}",
+            command.name, command.owner, command.price
         ),
-        None => "read (of the running server's lists)".to_owned(),
-    };
+        None => "of the running server's lists".to_owned(),
+    });
     if let Some(command) = &command {
         told.command.clone_from(&command.name);
     }
@@ -81,14 +79,14 @@ pub async fn explain(
         account: caller.person().account_name.clone(),
         accountid: caller.person().account.to_string(),
     });
-    let asked = (class, told.command.clone());
+    let name = told.command.clone();
     let of = (caller.as_ref(), address);
-    let denied = access(gate, &call, (class, &asked.1), of, &mut told.access);
+    let denied = access(gate, &call, (class, &name), of, &mut told.access);
     let key = match who {
         As::Key(key) => Some(key.as_str()),
         _ => None,
     };
-    told.calllimit = counts(gate, (class, &asked.1), of, key);
+    told.calllimit = counts(gate, (class, &name), of, key);
     match (command, caller) {
         (Some(command), caller) if class == Class::Raises => {
             let Some(caller) = caller else {

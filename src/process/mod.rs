@@ -13,6 +13,7 @@ pub mod console;
 mod decide;
 pub mod reload;
 mod explain;
+pub mod offline;
 mod scopes;
 pub mod serve;
 pub mod sockets;

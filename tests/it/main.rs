@@ -57,6 +57,7 @@ mod estimate;
 mod served;
 mod serving;
 mod tls;
+mod explain;
 mod floods;
 mod metered_types;
 mod bypass;

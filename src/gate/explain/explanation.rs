@@ -12,8 +12,10 @@ pub struct Explanation {
     pub source: Option<String>,
     /// The command, in the table's own case.
     pub command: String,
-    /// `read`, `lowers`, `neutral`, `raises`; and the rules by which owner and price are found.
+    /// `read`, `lowers`, `neutral`, `raises`; `none` for a command that is refused as such.
     pub class: String,
+    /// The rules by which owner and price are found.
+    pub by: Option<String>,
     /// The caller; none: nobody who can be verified.
     pub caller: Option<CallerTold>,
     /// Access rules that fit, the one that decides among them.
@@ -218,7 +220,8 @@ impl Explanation {
         if let Some(source) = &self.source {
             lines.push(format!("asked    {source}"));
         }
-        lines.push(format!("class    {}", self.class));
+        let by = self.by.as_ref().map(|by| format!(" ({by})"));
+        lines.push(format!("class    {}{}", self.class, by.unwrap_or_default()));
         lines.push(match &self.caller {
             Some(caller) => format!("caller   {} ({})", caller.account, caller.accountid),
             None => "caller   not verified".to_owned(),
@@ -364,6 +367,7 @@ fn cells(one: &MeterTold) -> [String; COLUMNS.len()] {
     };
     let price = match one.free {
         true => "free".to_owned(),
+        false if one.unit == "hour" => format!("{} an hour", one.unitprice),
         false => format!("{} a {}", one.unitprice, one.unit),
     };
     [
