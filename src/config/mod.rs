@@ -7,6 +7,7 @@
 mod books;
 mod serving;
 mod shape;
+mod traces;
 pub mod vault;
 mod starter;
 
@@ -14,6 +15,7 @@ pub use books::PostgresConfig;
 pub use serving::{Entry, TlsListen};
 pub use shape::check;
 pub use starter::{STARTER_CONFIG, STARTER_POLICIES};
+pub use traces::TracesConfig;
 
 use secrecy::SecretString;
 use std::fmt;
@@ -136,6 +138,8 @@ pub struct Config {
     pub counters: CounterConfig,
     /// Where the books lie for several nodes; none for the two files in `store`.
     pub postgres: Option<PostgresConfig>,
+    /// Where spans are sent to; none: nowhere.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Reads and checks a configuration file.

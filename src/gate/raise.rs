@@ -24,12 +24,14 @@ use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
 use crate::rate::RateError;
+use crate::telemetry::step;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId, PriceLineId};
 use crate::terms::quantity::UnitMicros;
 use crate::terms::time::{BillingMonth, Timestamp};
 use crate::upstream::Sent;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// A call that was verified, typed, owned and priced.
 pub(super) struct Judged {
@@ -59,6 +61,7 @@ pub(super) async fn raise(
 ) -> Result<Answer, Refusal> {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
+    tracing::Span::current().record("call", tracing::field::display(id));
     let _turn = gate.sessions.enter(&call).await;
     let mut known = Known::default();
     let promised = promised(core, (&mut call, command), id, peer, &mut known).await;
@@ -80,10 +83,13 @@ pub(super) async fn raise(
         said,
         known.per_hour,
     );
-    let outcome = forward::whole(&way(core, peer), &call, &map).await;
+    let way = way(core, peer);
+    let whole = forward::whole(&way, &call, &map);
+    let outcome = whole.instrument(step("forward")).await;
     match outcome {
         Ok(mut answer) => {
-            answered(gate, &call, command, &judged, &answer).await;
+            let answered = answered(gate, &call, command, &judged, &answer);
+            answered.instrument(step("observe")).await;
             if answer.status == 200 {
                 let told = estimate::headers(gate, &caller, &judged, state).await;
                 answer.headers.extend(told);
@@ -110,11 +116,13 @@ async fn promised(
     known: &mut Known,
 ) -> Result<Promised, Refusal> {
     let gate = &core.gate;
-    let caller = verified(core, call, peer).await?;
+    let verified = verified(core, call, peer);
+    let caller = verified.instrument(step("authenticate")).await?;
     let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
-    let (caller, mut judged) = admitted.await?;
+    let (caller, mut judged) = admitted.instrument(step("admit")).await?;
     let map = with_our_job(gate, call, command, &caller, &mut judged);
-    let state = promise(gate, call, command, &mut judged).await?;
+    let promise = promise(gate, call, command, &mut judged);
+    let state = promise.instrument(step("hold")).await?;
     Ok((caller, judged, map, state))
 }
 
@@ -168,8 +176,9 @@ pub(super) async fn judge(
     }
     typed::parameters(&command.name, &gate.table, &mut call.params)?;
     let asked = gate.asker.for_call(command, &call.params);
-    let facts = asked.await.map_err(cannot)?;
-    let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
+    let facts = asked.instrument(step("plan")).await.map_err(cannot)?;
+    let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory);
+    let whose = whose.instrument(step("whose")).await?;
     let own = whose::own(&caller)?;
     let now = gate.clock.billing();
     let payer = known.payer(gate, whose.held_against(&own), now).await?;
@@ -183,7 +192,11 @@ pub(super) async fn judge(
     let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
     known.plan = plan;
     let priced = match &known.plan {
-        Some(plan) => Some(price(gate, &payer, plan, now).await?),
+        Some(plan) => Some(
+            price(gate, &payer, plan, now)
+                .instrument(step("reserve"))
+                .await?,
+        ),
         None => None,
     };
     known.per_hour = priced.as_ref().map(|priced| priced.per_hour);

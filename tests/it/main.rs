@@ -58,6 +58,8 @@ mod served;
 mod serving;
 mod tls;
 mod explain;
+#[cfg(feature = "otel")]
+mod traces;
 mod floods;
 mod metered_types;
 mod bypass;
