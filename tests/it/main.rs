@@ -57,6 +57,7 @@ mod estimate;
 mod served;
 mod serving;
 mod tls;
+mod bad_input;
 mod explain;
 #[cfg(feature = "otel")]
 mod traces;
