@@ -90,9 +90,12 @@ pub fn run() -> ExitCode {
         return ExitCode::from(2);
     }
     let arguments = Arguments::parse();
-    crate::telemetry::start(arguments.log_json);
+    // A node starts its logging itself, once it knows where its spans go.
+    if !matches!(arguments.role, Role::Serve(_)) {
+        crate::telemetry::start(arguments.log_json);
+    }
     let outcome = match arguments.role {
-        Role::Serve(arguments) => serve::run(&arguments),
+        Role::Serve(serving) => serve::run(&serving, arguments.log_json),
         Role::Check {
             config,
             live,

@@ -4,8 +4,10 @@
 use super::ledger::{block_on, get_lines, load};
 use crate::cloudstack::query::ParamMap;
 use crate::config;
+use crate::gate::explain::As;
 use crate::policy::check::{self, PolicyFault};
 use crate::policy::table as verdicts;
+use crate::process::offline::{self, Question};
 use crate::process::wiring;
 use crate::rate::table as charges;
 use crate::store::{AuditRow, Store};
@@ -27,7 +29,8 @@ pub enum PolicyQuestion {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
-    /// Say what would happen to a call at the running node, and why; nothing is held or sent
+    /// Say what would happen to a call, and why: at the running node, or by a file of facts; nothing
+    /// is held or sent
     Explain(ExplainArguments),
     /// What observed domains would have been refused, and what it costs by the hour
     Report {
@@ -48,9 +51,18 @@ pub enum PolicyQuestion {
 pub struct ExplainArguments {
     /// The call, unsigned: command=deployVirtualMachine&zoneid=…
     call: String,
-    /// The configuration of the running node
+    /// The configuration of the running node; with --facts, of which policies and commands count
+    #[arg(long, required_unless_present = "facts")]
+    config: Option<PathBuf>,
+    /// Ask no node: rows of CloudStack's lists and balances, in TOML or JSON; may be given again
     #[arg(long)]
-    config: PathBuf,
+    facts: Vec<PathBuf>,
+    /// The folder of the policies, with --facts and without --config
+    #[arg(long, default_value = "policies", conflicts_with = "config")]
+    policies: PathBuf,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
     /// The caller's API key; without it and --account, nobody who can be verified
     #[arg(long = "as", conflicts_with = "account")]
     key: Option<String>,
@@ -122,7 +134,14 @@ fn test(folder: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
-    let config = load(&arguments.config)?;
+    let Some(path) = arguments
+        .config
+        .as_ref()
+        .filter(|_| arguments.facts.is_empty())
+    else {
+        return explain_offline(arguments);
+    };
+    let config = load(path)?;
     let mut body = ParamMap::default();
     body.insert("call", &arguments.call);
     for (name, value) in [("key", &arguments.key), ("account", &arguments.account)] {
@@ -133,6 +152,9 @@ fn explain(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     if let Some(address) = arguments.address {
         body.insert("address", &address.to_string());
     }
+    if arguments.json {
+        body.insert("json", "true");
+    }
     let (status, text) = get_lines(config.listen.ops, "/explain", &body.to_wire())?;
     print!("{text}");
     Ok(if status == 200 {
@@ -140,6 +162,24 @@ fn explain(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn explain_offline(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
+    let question = Question {
+        config: arguments.config.as_deref(),
+        policies: &arguments.policies,
+        facts: &arguments.facts,
+        call: &arguments.call,
+        who: match (&arguments.key, &arguments.account) {
+            (Some(key), _) => As::Key(key.clone()),
+            (None, Some(id)) => As::Account(id.clone()),
+            (None, None) => As::Nobody,
+        },
+        address: arguments.address,
+        json: arguments.json,
+    };
+    print!("{}", block_on(offline::answer(&question))??);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One call that would have been refused.

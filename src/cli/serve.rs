@@ -5,6 +5,7 @@ use crate::process::handover::take_over;
 use crate::process::serve::{Node, asked_to_stop};
 use crate::process::sockets::Sockets;
 use crate::process::{hardening, wiring};
+use crate::telemetry::{Traces, start_with};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,8 +22,20 @@ pub struct ServeArguments {
 }
 
 /// Serves until asked to stop, then drains; or until a new node takes over.
-pub fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &ServeArguments, log_json: bool) -> anyhow::Result<ExitCode> {
     let mut config = config::load(&arguments.config).map_err(|faults| wiring::as_error(&faults))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let sending = {
+        let _inside = runtime.enter();
+        let traces = config.traces.as_ref().map(|it| Traces {
+            endpoint: it.endpoint.clone(),
+            name: it.name.clone(),
+        });
+        start_with(log_json, traces.as_ref()).map_err(anyhow::Error::msg)?
+    };
     wiring::check(&config)?;
     let possible = hardening::connections_possible();
     let connections_max = &mut config.listen.entry.connections_max;
@@ -45,11 +58,9 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
         Some(sockets) => sockets,
         None => Sockets::bind(&config.listen)?,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(config, sockets))
+    let outcome = runtime.block_on(serve(config, sockets));
+    sending.flush();
+    outcome
 }
 
 async fn serve(config: Config, sockets: Sockets) -> anyhow::Result<ExitCode> {

@@ -8,6 +8,7 @@ mod actor;
 mod books;
 mod serving;
 mod shape;
+mod traces;
 pub mod vault;
 mod starter;
 
@@ -16,6 +17,7 @@ pub use books::PostgresConfig;
 pub use serving::{Entry, TlsListen};
 pub use shape::check;
 pub use starter::{STARTER_CONFIG, STARTER_POLICIES};
+pub use traces::TracesConfig;
 
 use secrecy::SecretString;
 use std::fmt;
@@ -37,11 +39,10 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: {} — {}",
-            self.file, self.line, self.what, self.instead
-        )
+        match self.line {
+            0 => write!(f, "{}: {} — {}", self.file, self.what, self.instead),
+            line => write!(f, "{}:{line}: {} — {}", self.file, self.what, self.instead),
+        }
     }
 }
 
@@ -140,6 +141,8 @@ pub struct Config {
     pub counters: CounterConfig,
     /// Where the books lie for several nodes; none for the two files in `store`.
     pub postgres: Option<PostgresConfig>,
+    /// Where spans are sent to; none: nowhere.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Reads and checks a configuration file.
@@ -148,20 +151,8 @@ pub struct Config {
 /// Every fault at once, each with file, line and what to write instead.
 pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
     let file = path.display().to_string();
-    let fault = |what: String, instead: &str| {
-        vec![Fault {
-            file: file.clone(),
-            line: 0,
-            what,
-            instead: instead.to_owned(),
-        }]
-    };
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        fault(
-            format!("the configuration cannot be read: {e}"),
-            "name an existing file, or make one with `faregate init DIR`",
-        )
-    })?;
+    let instead = "name an existing file, or make one with `faregate init DIR`";
+    let text = read(path, "the configuration cannot be read", instead).map_err(|f| vec![f])?;
     let folder = path.parent().unwrap_or(Path::new("."));
     shape::check(&file, &text, folder, &environment)
 }
@@ -169,14 +160,21 @@ pub fn load(path: &Path) -> Result<Config, Vec<Fault>> {
 /// Every policy file of a folder, as (path, text), in the order of their paths.
 ///
 /// # Errors
-/// A fault for the folder or file that cannot be read.
+/// A fault for the folder, or for each file, that cannot be read.
 pub fn policy_files(folder: &Path) -> Result<Vec<(String, String)>, Vec<Fault>> {
     let paths = policy_paths(folder)?;
-    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
-        Ok(text) => Ok((path.display().to_string(), text)),
-        Err(e) => Err(unreadable(&path, &e)),
-    };
-    paths.into_iter().map(read).collect()
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
+    for path in paths {
+        let instead = "give a readable file, or take it out of the folder";
+        match read(&path, "cannot be read", instead) {
+            Ok(text) => files.push((path.display().to_string(), text)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(files),
+        false => Err(faults),
+    }
 }
 
 /// The paths of a folder's policy files, sorted; tables of tests are none.
@@ -199,6 +197,30 @@ pub fn policy_paths(folder: &Path) -> Result<Vec<PathBuf>, Vec<Fault>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// The text of a file; the fault names the line where it is no UTF-8.
+fn read(path: &Path, cannot: &str, instead: &str) -> Result<String, Fault> {
+    let file = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| Fault {
+        file: file.clone(),
+        line: 0,
+        what: format!("{cannot}: {e}"),
+        instead: instead.to_owned(),
+    })?;
+    String::from_utf8(bytes).map_err(|e| {
+        let good = e.as_bytes().get(..e.utf8_error().valid_up_to());
+        let ends = good
+            .unwrap_or_default()
+            .iter()
+            .filter(|byte| **byte == b'\n');
+        Fault {
+            file,
+            line: ends.count().saturating_add(1),
+            what: format!("{cannot}: this line is not UTF-8"),
+            instead: "save the file as UTF-8".to_owned(),
+        }
+    })
 }
 
 fn unreadable(path: &Path, e: &std::io::Error) -> Vec<Fault> {

@@ -3,6 +3,7 @@
 use super::actor::check_actor;
 use super::books::{WrittenPostgres, check_postgres};
 use super::serving::{WrittenEntry, WrittenTls, check_entry, check_tls};
+use super::traces::{WrittenTraces, check_traces};
 use super::{CommandConfig, Config, CounterConfig, Fault, Listen, UiConfig, UpstreamConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -24,6 +25,7 @@ struct Written {
     #[serde(default)]
     counters: WrittenCounters,
     postgres: Option<WrittenPostgres>,
+    traces: Option<WrittenTraces>,
 }
 
 #[derive(Deserialize, Default)]
@@ -143,6 +145,7 @@ pub fn check(
     let commands = check_commands(&written.commands, &mut faults);
     let counters = check_counters(&written.counters, environment, &mut faults);
     let postgres = check_postgres(&written.postgres, environment, &mut faults);
+    let traces = check_traces(&written.traces, environment, &mut faults);
     let path = |value: &Option<String>, default: &str| -> PathBuf {
         folder.join(value.as_deref().unwrap_or(default))
     };
@@ -160,6 +163,7 @@ pub fn check(
             commands,
             counters,
             postgres,
+            traces,
         }),
         _ => Err(faults.found),
     }

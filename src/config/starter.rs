@@ -52,6 +52,11 @@ key_file = "faregate.key" # encrypts customers' secrets at rest; made by `init`,
 # nodes = 3                             # each grants its share of a call limit, unless
 # redis = "redis://10.0.0.9:6379/0"     # all count together here; FAREGATE_REDIS_URL wins
 
+# Spans of each call's steps, in a program built with `--features otel`.
+# [traces]
+# endpoint = "http://127.0.0.1:4318/v1/traces"   # OTLP over HTTP; FAREGATE_TRACES_ENDPOINT wins
+# name = "gate-1"                                # this node's, beside others
+
 [ui]
 # enabled = true          # the web interface's files below /client/ pass, by an allow-list
 # console = true          # the management server's own console servlet passes too

@@ -116,8 +116,8 @@ struct Estimate {
     limits: Vec<Usage>,
 }
 
-/// What a caller may be told of a price and a payer.
-struct Figures {
+/// What may be told of a price and a payer.
+pub(super) struct Figures {
     currency: String,
     per_hour: Micros,
     per_month: Micros,
@@ -126,7 +126,7 @@ struct Figures {
     /// Before the call, where it is not made yet.
     balance: Option<Micros>,
     after: Micros,
-    hours_left: Option<i64>,
+    pub(super) hours_left: Option<i64>,
 }
 
 async fn judged(
@@ -172,15 +172,28 @@ async fn nothing(gate: &Gate, caller: &Caller) -> Result<Estimate, Refusal> {
     })
 }
 
-/// The hold and the claim, decided on what is there now.
-async fn decided(gate: &Gate, caller: &Caller, judged: &Judged) -> Result<Estimate, Refusal> {
-    let payer = judged.payer.clone().ok_or(Refusal::NobodyPays)?;
-    let state = state_of(gate, &payer).await?;
+/// What the books would say to a call.
+pub(super) struct Booked {
+    /// The payer's figures after the hold; those before it, where it is refused or none is made.
+    pub(super) after: PayerState,
+    /// How far each things limit is used.
+    pub(super) limits: Vec<Usage>,
+    /// What would refuse it.
+    pub(super) refused: Option<Refusal>,
+}
+
+/// The hold and the claim, decided on what is there now; nothing is written.
+pub(super) async fn booked(
+    gate: &Gate,
+    judged: &Judged,
+    payer: &PayerId,
+    state: &PayerState,
+) -> Result<Booked, Refusal> {
     let away = |fault: StoreError| Refusal::StoreAway(fault.to_string());
     let mut limits = Vec::new();
     let mut said = None;
-    if let Some(claim) = promise::asked(gate, judged, &payer) {
-        let has = gate.store.things(&payer).await.map_err(away)?;
+    if let Some(claim) = promise::asked(gate, judged, payer) {
+        let has = gate.store.things(payer).await.map_err(away)?;
         limits = things::usage(&claim, &has);
         said = things::admit(&claim, &has).err().map(Into::into);
     }
@@ -192,28 +205,40 @@ async fn decided(gate: &Gate, caller: &Caller, judged: &Judged) -> Result<Estima
         let caps: Vec<CapId> = judged.caps.iter().map(|bound| bound.cap.clone()).collect();
         let caps = gate.store.caps(&caps).await.map_err(away)?;
         loaded.caps = caps.into_iter().map(|cap| (cap.id.clone(), cap)).collect();
-        if let Some(command) = promise::booking(judged, hold, &payer, &state)? {
+        if let Some(command) = promise::booking(judged, hold, payer, state)? {
             match decide(&command, &loaded) {
                 Ok(effects) => {
                     let mut payers = effects.payers.into_iter();
-                    after = payers.find(|it| it.payer == payer).unwrap_or(after);
+                    after = payers.find(|it| it.payer == *payer).unwrap_or(after);
                 }
                 Err(refusal) => said = Some(refusal),
             }
         }
     }
     let refused = match said.map(StoreError::Refused) {
-        Some(said) => Some(promise::money_refusal(gate, &payer, judged, said).await),
+        Some(said) => Some(promise::money_refusal(gate, payer, judged, said).await),
         None => None,
     };
+    Ok(Booked {
+        after,
+        limits,
+        refused,
+    })
+}
+
+/// The hold and the claim, and what of them the caller may be told.
+async fn decided(gate: &Gate, caller: &Caller, judged: &Judged) -> Result<Estimate, Refusal> {
+    let payer = judged.payer.clone().ok_or(Refusal::NobodyPays)?;
+    let state = state_of(gate, &payer).await?;
+    let booked = booked(gate, judged, &payer, &state).await?;
     let told = tells(gate, caller, &payer).await;
     Ok(Estimate {
         figures: told
-            .then(|| figures(gate, Some(judged), &after, Some(&state)))
+            .then(|| figures(gate, Some(judged), &booked.after, Some(&state)))
             .flatten(),
-        limits: if told { limits } else { Vec::new() },
+        limits: if told { booked.limits } else { Vec::new() },
         payer: Some(payer),
-        refused,
+        refused: booked.refused,
     })
 }
 
@@ -259,7 +284,7 @@ async fn payer_of_caller(gate: &Gate, caller: &Caller) -> Option<PayerId> {
     payer.ok().flatten()
 }
 
-fn figures(
+pub(super) fn figures(
     gate: &Gate,
     judged: Option<&Judged>,
     after: &PayerState,

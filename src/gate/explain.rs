@@ -2,23 +2,31 @@
 //!
 //! It asks the same rules and the same judgement as a real call, in the same order.
 
+mod explanation;
+mod money;
+
+pub use explanation::Explanation;
+
 use super::admit;
 use super::authenticate::{self, Caller, Person};
 use super::classify::{self, Standing};
+use super::limit;
 use super::line::Gate;
 use super::observe::{self, Known};
 use super::parse::{self, Call, RawRequest, Routed};
+use super::promise;
 use super::raise;
 use super::refusal::Refusal;
-use super::reserve::Priced;
+use super::whose::Doubt;
 use crate::cloudstack::command::{Class, Command};
-use crate::ledger::caps::{self, Cap, CapBound};
-use crate::ledger::records::{BillingMode, Purse};
+use crate::ledger::caps::Cap;
 use crate::policy::access::Effect;
 use crate::policy::admission::{Admission, class_name};
+use crate::policy::limits::{Calling, Counted, fitting};
 use crate::policy::mode::Mode;
 use crate::terms::ids::{CallId, CapId};
-use crate::terms::money::Micros;
+use crate::terms::time::SECOND;
+use explanation::{AccessTold, CallLimitTold, CallerTold, CapTold, VerdictTold};
 use std::net::IpAddr;
 
 /// Who is asked about.
@@ -32,7 +40,7 @@ pub enum As {
     Nobody,
 }
 
-/// Explains the call of this query, in lines for a person.
+/// Explains the call of this query.
 ///
 /// # Errors
 /// Why the call or the caller cannot be found out.
@@ -41,50 +49,52 @@ pub async fn explain(
     query: &str,
     who: &As,
     address: Option<IpAddr>,
-) -> Result<Vec<String>, String> {
+) -> Result<Explanation, String> {
     let call = read(query).map_err(|refusal| format!("{}: {}", refusal.rule(), refusal.text()))?;
-    let told = |refusal: Refusal| vec![verdict("refused", &refusal)];
+    let mut told = Explanation {
+        command: call.params.command().to_owned(),
+        ..Explanation::default()
+    };
     let (class, command) = match classify::standing(&gate.table, &call.params) {
         Ok(Standing::Known(class, command)) => (class, Some(command)),
         Ok(Standing::Forwarded) => (Class::Read, None),
-        Err(refusal) => return Ok(told(refusal)),
+        Err(refusal) => {
+            told.class = "none".to_owned();
+            told.verdict = VerdictTold::of("refused", &refusal);
+            return Ok(told);
+        }
     };
     let caller = caller(gate, who).await?;
-    let mut lines = Vec::new();
-    match &command {
-        Some(command) => lines.push(format!(
-            "class    {} ({}, owner: {:?}, price: {:?})",
-            class_name(class),
-            command.name,
-            command.owner,
-            command.price
-        )),
-        None => lines.push("class    read (of the running server's lists)".to_owned()),
+    told.class = class_name(class).to_owned();
+    told.by = Some(match &command {
+        Some(command) => format!(
+            "{}, owner: {:?}, price: {:?}",
+            command.name, command.owner, command.price
+        ),
+        None => "of the running server's lists".to_owned(),
+    });
+    if let Some(command) = &command {
+        told.command.clone_from(&command.name);
     }
-    lines.push(caller.as_ref().map_or_else(
-        || "caller   not verified".to_owned(),
-        |caller| {
-            let person = caller.person();
-            format!("caller   {} ({})", person.account_name, person.account)
-        },
-    ));
-    let name = command
-        .as_ref()
-        .map_or(call.params.command(), |command| &command.name);
-    let denied = access(
-        gate,
-        &call,
-        (class, name),
-        (caller.as_ref(), address),
-        &mut lines,
-    );
+    told.caller = caller.as_ref().map(|caller| CallerTold {
+        account: caller.person().account_name.clone(),
+        accountid: caller.person().account.to_string(),
+    });
+    let name = told.command.clone();
+    let of = (caller.as_ref(), address);
+    let denied = access(gate, &call, (class, &name), of, &mut told.access);
+    let key = match who {
+        As::Key(key) => Some(key.as_str()),
+        _ => None,
+    };
+    told.calllimit = counts(gate, (class, &name), of, key);
     match (command, caller) {
         (Some(command), caller) if class == Class::Raises => {
             let Some(caller) = caller else {
-                lines.push(verdict("refused", &Refusal::NotVerified));
-                return Ok(lines);
+                told.verdict = VerdictTold::of("refused", &Refusal::NotVerified);
+                return Ok(told);
             };
-            raising(gate, (call, &command), caller, denied, &mut lines).await;
+            raising(gate, (call, &command), caller, denied, &mut told).await;
         }
         (_, caller) => {
             let domains = caller.as_ref().map_or(&[][..], |one| &one.person().domains);
@@ -94,14 +104,14 @@ pub async fn explain(
                 [] => rules.modes.of_unknown(),
                 path => rules.modes.of(path),
             };
-            lines.push(format!("mode     {}", mode.name()));
-            lines.push(match denied {
-                Some(refusal) => verdict(said(mode), &refusal),
-                None => "verdict  forwarded: it cannot raise cost".to_owned(),
-            });
+            told.mode = Some(mode.name());
+            told.verdict = match denied {
+                Some(refusal) => VerdictTold::of(said(mode), &refusal),
+                None => VerdictTold::passes("forwarded: it cannot raise cost"),
+            };
         }
     }
-    Ok(lines)
+    Ok(told)
 }
 
 const fn said(mode: Mode) -> &'static str {
@@ -109,15 +119,6 @@ const fn said(mode: Mode) -> &'static str {
         Mode::Enforce => "refused",
         Mode::Observe => "noted and forwarded",
     }
-}
-
-fn verdict(said: &str, refusal: &Refusal) -> String {
-    let code = refusal.error().code;
-    format!(
-        "verdict  {said}: {} ({code}) {}",
-        refusal.rule(),
-        refusal.text()
-    )
 }
 
 fn read(query: &str) -> Result<Call, Refusal> {
@@ -169,13 +170,10 @@ fn access(
     call: &Call,
     (class, command): (Class, &str),
     (caller, address): (Option<&Caller>, Option<IpAddr>),
-    lines: &mut Vec<String>,
+    told: &mut Vec<AccessTold>,
 ) -> Option<Refusal> {
     let rules = gate.rules.load();
-    let Some(candidates) = rules.access.of(command, class) else {
-        lines.push("access   no rule speaks of it".to_owned());
-        return None;
-    };
+    let candidates = rules.access.of(command, class)?;
     let actor = caller.map(admit::actor);
     let asked = Admission {
         command,
@@ -185,29 +183,64 @@ fn access(
         address,
         at: gate.clock.wall(),
     };
+    let denied = candidates.judge(&asked).err();
     for rule in candidates.fitting(&asked) {
-        let says = match rule.effect {
-            Effect::Allow => "allows",
-            Effect::Deny => "denies",
-        };
-        lines.push(format!("access   rule {} {says}: {}", rule.id, rule.reason));
+        told.push(AccessTold {
+            rule: rule.id.clone(),
+            says: match rule.effect {
+                Effect::Allow => "allows",
+                Effect::Deny => "denies",
+            },
+            decides: denied.is_some_and(|denied| denied.rule == rule.id),
+            reason: rule.reason.clone(),
+        });
     }
-    match candidates.judge(&asked) {
-        Ok(()) => {
-            lines.push("access   may call".to_owned());
-            None
-        }
-        Err(denied) => {
-            lines.push(format!(
-                "access   {} decides: {}",
-                denied.rule, denied.reason
-            ));
-            Some(Refusal::Access {
-                rule: denied.rule.to_owned(),
-                reason: denied.reason.to_owned(),
-            })
-        }
+    let denied = denied?;
+    if !told.iter().any(|one| one.decides) {
+        // A default is no rule that fits: it is there for what no rule allows.
+        told.push(AccessTold {
+            rule: denied.rule.to_owned(),
+            says: "denies",
+            decides: true,
+            reason: denied.reason.to_owned(),
+        });
     }
+    Some(Refusal::Access {
+        rule: denied.rule.to_owned(),
+        reason: denied.reason.to_owned(),
+    })
+}
+
+/// The limits of how often somebody may call that the call would count against.
+fn counts(
+    gate: &Gate,
+    (class, command): (Class, &str),
+    (caller, address): (Option<&Caller>, Option<IpAddr>),
+    key: Option<&str>,
+) -> Vec<CallLimitTold> {
+    let rules = gate.rules.load();
+    let person = caller.map(Caller::person);
+    let domains = person.map_or(&[][..], |person| &person.domains);
+    let domains: Vec<&str> = domains.iter().map(|id| id.as_str()).collect();
+    let network = address.map(limit::network);
+    let calling = Calling {
+        network: network.as_deref(),
+        key: key.filter(|_| caller.is_some()),
+        user: person.and_then(|person| person.user.as_deref()),
+        account: person.map(|person| person.account.as_str()),
+        domains: &domains,
+    };
+    fitting(&rules.limits, &calling, command, Some(class))
+        .into_iter()
+        .map(|Counted { limit, .. }| CallLimitTold {
+            id: limit.id.clone(),
+            per: limit.per.name(),
+            calls: limit.pace.calls,
+            seconds: limit.pace.period / SECOND,
+            burst: limit.pace.burst,
+            reason: limit.reason.clone(),
+        })
+        .collect()
 }
 
 async fn raising(
@@ -215,100 +248,66 @@ async fn raising(
     (mut call, command): (Call, &Command),
     caller: Caller,
     denied: Option<Refusal>,
-    lines: &mut Vec<String>,
+    told: &mut Explanation,
 ) {
     let mut known = Known::default();
     known.caller(&caller);
     let id = CallId::from_bits(gate.clock.id_bits());
     let judged = raise::judge(gate, caller, &mut call, command, id, &mut known).await;
     let mode = observe::mode(gate, &known).await;
-    lines.push(match &known.payer {
-        Some(payer) => format!("payer    {payer}"),
-        None => "payer    nobody".to_owned(),
+    told.mode = Some(mode.name());
+    told.payer = Some(match &known.payer {
+        Some(payer) => payer.to_string(),
+        None => "nobody".to_owned(),
     });
-    let refused = match judged {
-        Ok((_, judged)) => match &judged.priced {
-            Some(priced) => {
-                let short = told_price(gate, &known, priced, lines).await;
-                let over = told_caps(gate, &judged.caps, priced.total, lines).await;
-                short.or(over)
-            }
-            None => {
-                lines.push("price    nothing".to_owned());
-                None
-            }
-        },
-        Err(refusal) => Some(verdict(said(mode), &refusal)),
+    let (judged, mut refused) = match judged {
+        Ok((_, judged)) => (Some(judged), None),
+        Err(refusal) => (None, Some(refusal)),
     };
-    lines.push(format!("mode     {}", mode.name()));
-    let denied = denied.map(|refusal| verdict(said(mode), &refusal));
-    let passes = || "verdict  held and forwarded".to_owned();
-    lines.push(denied.or(refused).unwrap_or_else(passes));
+    told.doubt = judged.as_ref().and_then(|it| match it.whose.doubt? {
+        Doubt::Stranger => Some("the caller may not act for its owner: held against the caller"),
+        Doubt::NotThere => Some("it names what is not there: held against the caller"),
+    });
+    if let Some(judged) = &judged {
+        told.caps = caps_of(gate, judged).await;
+    }
+    if let Some(payer) = &known.payer {
+        match money::find(gate, payer, known.plan.as_ref(), judged.as_ref()).await {
+            Ok(found) => {
+                told.money = Some(found.money);
+                told.things = found.things;
+                refused = refused.or(found.refused);
+            }
+            Err(fault) => refused = refused.or(Some(fault)),
+        }
+    }
+    told.verdict = match denied.or(refused) {
+        Some(refusal) => VerdictTold::of(said(mode), &refusal),
+        None if judged.as_ref().is_some_and(promise::raises) => {
+            VerdictTold::passes("held and forwarded")
+        }
+        None => VerdictTold::passes("forwarded: nothing is held"),
+    };
 }
 
-/// Tells each cap on the way, and which one would refuse the hold.
-async fn told_caps(
-    gate: &Gate,
-    bounds: &[CapBound],
-    hold: Micros,
-    lines: &mut Vec<String>,
-) -> Option<String> {
-    let ids: Vec<CapId> = bounds.iter().map(|bound| bound.cap.clone()).collect();
-    let kept = gate.store.caps(&ids).await.ok()?;
-    let mut first = None;
-    for bound in bounds {
+/// Each cap on the way, with its figures: an operator may know them.
+async fn caps_of(gate: &Gate, judged: &raise::Judged) -> Vec<CapTold> {
+    let ids: Vec<CapId> = judged.caps.iter().map(|bound| bound.cap.clone()).collect();
+    let Ok(kept) = gate.store.caps(&ids).await else {
+        return Vec::new();
+    };
+    let told = judged.caps.iter().filter_map(|bound| {
         let kept = kept.iter().find(|row| row.id == bound.cap);
         let unused = || Cap::unused(bound.cap.clone(), bound.start);
         let mut row = kept.cloned().unwrap_or_else(unused);
         row.turn(bound.start);
-        lines.push(format!(
-            "cap      {} ({}): {} of {} used since {}",
-            bound.rule,
-            bound.cap,
-            row.used().ok()?,
-            bound.most,
-            bound.start
-        ));
-        let over = caps::over(bound, &row, hold).ok()?;
-        first = first.or(over);
-    }
-    first.map(|over| format!("verdict  {} (535): {over}", over.rule))
-}
-
-/// Tells the price, and what the books would say to its hold.
-async fn told_price(
-    gate: &Gate,
-    known: &Known,
-    priced: &Priced,
-    lines: &mut Vec<String>,
-) -> Option<String> {
-    let payer = known.payer.as_ref()?;
-    let state = raise::state_of(gate, payer).await.ok()?;
-    let unit = state.currency;
-    lines.push(format!(
-        "price    {} {unit} an hour, {} {unit} a month of 730 hours, {} {unit} once",
-        priced.per_hour, priced.per_month, priced.one_off
-    ));
-    for one in &priced.one_offs {
-        lines.push(format!(
-            "price    line {} once: {} {unit}",
-            one.line, one.amount
-        ));
-    }
-    lines.push(format!("hold     {} {unit}", priced.total));
-    let rules = gate.rules.load();
-    let line = rules
-        .customers
-        .get(payer)
-        .map(|customer| customer.credit_line);
-    let has = state
-        .purse(Purse::Available)
-        .plus(line.unwrap_or_default())
-        .ok()?;
-    lines.push(format!("balance  {} {unit}", state.purse(Purse::Available)));
-    let short = state.mode == BillingMode::Prepaid && has < priced.total;
-    short.then(|| {
-        let mode = "the hold does not fit the balance (gift credit not counted)";
-        format!("verdict  money.not-enough (535): {mode}")
-    })
+        Some(CapTold {
+            rule: bound.rule.clone(),
+            counts: bound.cap.to_string(),
+            used: row.used().ok()?.to_string(),
+            most: bound.most.to_string(),
+            since: bound.start.to_string(),
+        })
+    });
+    told.collect()
 }

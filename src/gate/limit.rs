@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// The network that an address counts as: itself, or its /64, which one subscriber has.
 #[must_use]
-fn network(address: IpAddr) -> String {
+pub(super) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(four) => four.to_string(),
         IpAddr::V6(six) => format!("{}/64", Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),

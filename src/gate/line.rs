@@ -36,6 +36,7 @@ use crate::meter::line::Meter;
 use crate::meter::resource::Owner;
 use crate::policy::customer::RuleSet;
 use crate::store::{AuditRow, Store};
+use crate::telemetry::{self, step};
 use crate::terms::ids::{CallId, JobId, PayerId};
 use crate::terms::money::Micros;
 use crate::upstream::Sent;
@@ -49,6 +50,10 @@ use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+use tracing::{Instrument, Span};
+
+/// Characters of a command or a query in a span.
+const SPAN_TEXT_MAX: usize = 1_024;
 
 /// What every core shares.
 #[derive(Debug)]
@@ -107,6 +112,33 @@ pub async fn line(
     peer: SocketAddr,
     slot: &Slot,
 ) -> Response<AnswerBody> {
+    let span = telemetry::call();
+    let judged = judged(core, head, body, peer, slot);
+    let answer = judged.instrument(span.clone()).await;
+    span.record("status", answer.status().as_u16());
+    answer
+}
+
+/// What a span tells of a call; nothing is copied where no span is sent.
+fn name_span(call: &Call) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    let short = |text: &str| text.chars().take(SPAN_TEXT_MAX).collect::<String>();
+    let command = short(call.command());
+    span.record("otel.name", command.as_str());
+    span.record("command", command.as_str());
+    span.record("params", short(&call.params.to_kept()));
+}
+
+async fn judged(
+    core: &Arc<Core>,
+    head: Parts,
+    body: Bytes,
+    peer: SocketAddr,
+    slot: &Slot,
+) -> Response<AnswerBody> {
     // A next request on the connection proves that the last answer arrived.
     if let Some(delivery) = slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
         delivery.done();
@@ -121,6 +153,7 @@ pub async fn line(
         }
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
+    name_span(&call);
     session::find_server(core, &call, peer).await;
     match estimate::meant(&head.headers, &call.params) {
         Ok(None) => {}
@@ -163,7 +196,10 @@ pub async fn line(
 }
 
 async fn stream(core: &Arc<Core>, call: &Call, peer: SocketAddr) -> Response<AnswerBody> {
-    match forward::stream(&way(core, peer), call).await {
+    match forward::stream(&way(core, peer), call)
+        .instrument(step("forward"))
+        .await
+    {
         Ok(response) => response,
         Err(fault) => {
             tracing::warn!(verb = "forward", %fault, "a read call was not answered");
@@ -191,7 +227,9 @@ pub(super) async fn pass(
         return refuse(core, Some(call), &Refusal::Busy, call.format);
     };
     let (sent, sent_wall) = (gate.clock.billing(), gate.clock.wall());
-    let answer = match forward::whole(&way(core, peer), call, &call.params).await {
+    let sent_on = way(core, peer);
+    let whole = forward::whole(&sent_on, call, &call.params);
+    let answer = match whole.instrument(step("forward")).await {
         Ok(answer) => answer,
         Err(fault) => {
             tracing::warn!(verb = "forward", command = %command.name, %fault, "not answered");
@@ -259,7 +297,7 @@ async fn raised(
     let core = core.clone();
     // The process does not end while the call is under way.
     let working = core.caps.work();
-    let work = tokio::spawn(async move {
+    let work = async move {
         let answer = match raise::raise(&core, call, &command, peer).await {
             Ok(answer) => answer,
             Err(refusal) => own(&refusal, &command.wrapper, format),
@@ -268,8 +306,8 @@ async fn raised(
         let _ = tell.send(Some(answer.clone()));
         drop(working);
         answer
-    });
-    let answer = work
+    };
+    let answer = tokio::spawn(work.in_current_span())
         .await
         .unwrap_or_else(|_| own(&Refusal::AnswerLost, &wrapper, format));
     keep(slot, delivery);

@@ -8,6 +8,7 @@
 use super::authenticate::Caller;
 use super::line::{Core, Gate, judged_row, note, pass};
 use super::parse::Call;
+use super::plan::Plan;
 use super::raise;
 use super::refusal::Refusal;
 use super::typed;
@@ -30,6 +31,8 @@ pub(super) struct Known {
     pub charged: Option<CsDomainId>,
     /// Who would pay.
     pub payer: Option<PayerId>,
+    /// What it would start; none before that was found out, and where it starts nothing.
+    pub plan: Option<Plan>,
     /// What it would cost by the hour.
     pub per_hour: Option<Micros>,
     /// The hold that was asked for.

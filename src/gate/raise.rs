@@ -22,16 +22,18 @@ use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
 use crate::ledger::caps::CapBound;
-use crate::ledger::records::{BillingMode, PayerState};
+use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
 use crate::rate::RateError;
-use crate::store::StoreError;
-use crate::terms::ids::{CallId, HoldId, JobId, PayerId};
-use crate::terms::time::Timestamp;
+use crate::telemetry::step;
+use crate::terms::ids::{CallId, HoldId, JobId, PayerId, PriceLineId};
+use crate::terms::quantity::UnitMicros;
+use crate::terms::time::{BillingMonth, Timestamp};
 use crate::upstream::Sent;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// A call that was verified, typed, owned and priced.
 pub(super) struct Judged {
@@ -63,6 +65,7 @@ pub(super) async fn raise(
 ) -> Result<Answer, Refusal> {
     let gate = &core.gate;
     let id = CallId::from_bits(gate.clock.id_bits());
+    tracing::Span::current().record("call", tracing::field::display(id));
     let _turn = gate.sessions.enter(&call).await;
     let mut known = Known::default();
     let promising = promised(core, (&mut call, command), id, peer, &mut known);
@@ -91,10 +94,13 @@ pub(super) async fn raise(
         said,
         known.per_hour,
     );
-    let outcome = forward::whole(&way(core, peer), &call, &map).await;
+    let way = way(core, peer);
+    let whole = forward::whole(&way, &call, &map);
+    let outcome = whole.instrument(step("forward")).await;
     match outcome {
         Ok(mut answer) => {
-            answered(gate, &call, command, &judged, &answer).await;
+            let answered = answered(gate, &call, command, &judged, &answer);
+            answered.instrument(step("observe")).await;
             if answer.status == 200 {
                 let told = estimate::headers(gate, &caller, &judged, state).await;
                 answer.headers.extend(told);
@@ -123,15 +129,17 @@ async fn promised(
     known: &mut Known,
 ) -> Result<Promised, Refusal> {
     let gate = &core.gate;
-    let caller = verified(core, call, peer).await?;
+    let verified = verified(core, call, peer);
+    let caller = verified.instrument(step("authenticate")).await?;
     let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
-    let (caller, mut judged) = admitted.await?;
+    let (caller, mut judged) = admitted.instrument(step("admit")).await?;
     let map = with_our_job(gate, call, command, &caller, &mut judged);
     if raises(&judged) {
         judged.hold = Some(HoldId::from_bits(gate.clock.id_bits()));
         known.hold = judged.hold;
     }
-    let state = promise(gate, call, command, &judged).await?;
+    let promise = promise(gate, call, command, &judged);
+    let state = promise.instrument(step("hold")).await?;
     Ok((caller, judged, map, state))
 }
 
@@ -185,8 +193,9 @@ pub(super) async fn judge(
     }
     typed::parameters(&command.name, &gate.table, &mut call.params)?;
     let asked = gate.asker.for_call(command, &call.params);
-    let facts = asked.await.map_err(cannot)?;
-    let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory).await?;
+    let facts = asked.instrument(step("plan")).await.map_err(cannot)?;
+    let whose = whose::whose(command, &call.params, &caller, &facts, &gate.directory);
+    let whose = whose.instrument(step("whose")).await?;
     let own = whose::own(&caller)?;
     let now = gate.clock.billing();
     let payer = known.payer(gate, whose.held_against(&own), now).await?;
@@ -198,8 +207,14 @@ pub(super) async fn judge(
             doubt::plan(gate, &payer, command, &call.params, known, now).await?
         }
     };
-    let priced = match &plan {
-        Some(plan) => Some(price(gate, &payer, plan, now).await?),
+    let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
+    known.plan = plan;
+    let priced = match &known.plan {
+        Some(plan) => Some(
+            price(gate, &payer, plan, now)
+                .instrument(step("reserve"))
+                .await?,
+        ),
         None => None,
     };
     known.per_hour = priced.as_ref().map(|priced| priced.per_hour);
@@ -211,7 +226,7 @@ pub(super) async fn judge(
         whose,
         own,
         priced,
-        adds: plan.as_ref().map(claim::adds).unwrap_or_default(),
+        adds,
         caps,
         hold: None,
         job: None,
@@ -290,14 +305,7 @@ async fn price(
 ) -> Result<Priced, Refusal> {
     let state = state_of(gate, payer).await?;
     let rules = gate.rules.load_full();
-    let away = |fault: StoreError| Refusal::StoreAway(fault.to_string());
-    let month = rules
-        .terms_of(payer)
-        .and_then(|terms| crate::terms::time::BillingMonth::containing(now, &terms.zone).ok());
-    let accruals = match month {
-        Some(month) => gate.store.accruals(payer, &month).await.map_err(away)?,
-        None => Vec::new(),
-    };
+    let accruals = accrued(gate, payer, now).await?;
     let lags = gate
         .renewals
         .lags(&state)
@@ -308,14 +316,31 @@ async fn price(
             .await
             .map_err(|e| Refusal::StoreAway(e.to_string()))?;
     }
-    let so_far = |line: &crate::terms::ids::PriceLineId| {
-        accruals
-            .iter()
-            .find(|row| row.line == *line)
-            .map(|row| row.quantity)
-            .unwrap_or_default()
-    };
+    let so_far = |line: &PriceLineId| so_far(&accruals, line);
     reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)
+}
+
+/// What the payer's lines have come to in the month of `now`.
+pub(super) async fn accrued(
+    gate: &Gate,
+    payer: &PayerId,
+    now: Timestamp,
+) -> Result<Vec<Accrual>, Refusal> {
+    let rules = gate.rules.load_full();
+    let month = rules
+        .terms_of(payer)
+        .and_then(|terms| BillingMonth::containing(now, &terms.zone).ok());
+    let Some(month) = month else {
+        return Ok(Vec::new());
+    };
+    let found = gate.store.accruals(payer, &month).await;
+    found.map_err(|fault| Refusal::StoreAway(fault.to_string()))
+}
+
+/// How much of a line these count.
+pub(super) fn so_far(accruals: &[Accrual], line: &PriceLineId) -> UnitMicros {
+    let row = accruals.iter().find(|row| row.line == *line);
+    row.map(|row| row.quantity).unwrap_or_default()
 }
 
 pub(super) fn rate_refusal(fault: RateError) -> Refusal {

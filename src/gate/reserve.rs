@@ -4,7 +4,8 @@ use super::plan::Plan;
 use crate::cover::cover::after_promo;
 use crate::ledger::command::{HoldLeg, LineAmount};
 use crate::policy::customer::RuleSet;
-use crate::rate::{GroupNet, HoldPrice, OneOff, Planned, RateError, hold_price};
+use crate::rate::{GroupNet, HoldLines, HoldPrice, OneOff, Planned, RateError};
+use crate::rate::{hold_lines, hold_price};
 use crate::terms::ids::{PayerId, PriceLineId};
 use crate::terms::money::Micros;
 use crate::terms::quantity::UnitMicros;
@@ -68,6 +69,30 @@ pub fn price(
         one_offs,
         unpriced: after.unpriced,
     })
+}
+
+/// The price lines of what a plan starts and of what it finds running: [`price`] sums them up.
+///
+/// # Errors
+/// As [`price`].
+pub fn lines<'a>(
+    rules: &'a RuleSet,
+    payer: &PayerId,
+    plan: &'a Plan,
+    so_far: impl Fn(&PriceLineId) -> UnitMicros,
+    now: Timestamp,
+) -> Result<(HoldLines<'a>, HoldLines<'a>), RateError> {
+    let no_book = || RateError::NoVersion {
+        book: payer.to_string(),
+        at: now,
+    };
+    let book = rules.book_of(payer).ok_or_else(no_book)?;
+    let terms = rules.terms_of(payer).ok_or_else(no_book)?;
+    let horizon = rules.profile_of(payer).ok_or_else(no_book)?.horizon;
+    Ok((
+        hold_lines(book, &terms, &plan.after, &so_far, now, horizon)?,
+        hold_lines(book, &terms, &plan.before, &so_far, now, horizon)?,
+    ))
 }
 
 /// The payer's leg of the hold: gift credit first, the wallet for the rest.

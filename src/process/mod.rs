@@ -14,6 +14,7 @@ pub mod console;
 mod decide;
 pub mod reload;
 mod explain;
+pub mod offline;
 mod scopes;
 pub mod serve;
 pub mod sockets;

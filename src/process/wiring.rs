@@ -108,7 +108,8 @@ pub fn as_error(faults: &[Fault]) -> anyhow::Error {
     anyhow::anyhow!("{} fault(s):\n{}", faults.len(), lines.join("\n"))
 }
 
-/// Checks what can be checked before anything runs: policies, certificates, authorities.
+/// Checks what can be checked before anything runs: policies, certificates, authorities, the key
+/// that encrypts secrets at rest.
 ///
 /// # Errors
 /// What a start would meet.
@@ -117,6 +118,7 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
     super::ladder::check(&rules, config.upstream.actor.is_some())?;
     Front::open(config, &clock(config)?)?;
     servers(config)?;
+    Vault::open(&config.key_file)?;
     Ok(())
 }
 

@@ -68,10 +68,31 @@ pub struct OneOff {
     pub rate: Decimal,
 }
 
-/// A line's dearest net per hour and one-off with the tax they carry.
-struct Dearest {
-    hourly: GroupNet,
-    once: OneOff,
+/// One price line of one planned meter, at the dearest that the hold has to reckon with: what a
+/// hold is made of, for whoever asks.
+#[derive(Clone, Debug)]
+pub struct HoldLine<'a> {
+    /// What is priced.
+    pub meter: &'a Planned,
+    /// By which line; of several versions the one with the dearest hour.
+    pub line: &'a PriceLine,
+    /// Units of the line's component, not yet multiplied by its unit of time.
+    pub quantity: Decimal,
+    /// Net, of one unit for one unit of time.
+    pub unit_price: Decimal,
+    /// Net an hour, with the tax that the wallet pays.
+    pub hourly: GroupNet,
+    /// What falls due once.
+    pub once: OneOff,
+}
+
+/// What a hold is made of.
+#[derive(Clone, Debug, Default)]
+pub struct HoldLines<'a> {
+    /// Meter by meter, and of each by the lines' ids.
+    pub lines: Vec<HoldLine<'a>>,
+    /// Planned meters that no line prices.
+    pub unpriced: Vec<Planned>,
 }
 
 /// Prices the planned meters for `horizon`: each line at the highest unit price among its tiers
@@ -85,6 +106,28 @@ pub fn hold_price(
     now: Timestamp,
     horizon: i64,
 ) -> Result<HoldPrice, RateError> {
+    let HoldLines { lines, unpriced } = hold_lines(book, terms, planned, so_far, now, horizon)?;
+    let mut hourly: BTreeMap<String, GroupNet> = BTreeMap::new();
+    let mut one_offs: Vec<OneOff> = Vec::new();
+    for found in lines {
+        add(&mut hourly, found.hourly)?;
+        add_once(&mut one_offs, found.once)?;
+    }
+    sum_up(&hourly, one_offs, unpriced, horizon)
+}
+
+/// The lines that [`hold_price`] sums up.
+///
+/// # Errors
+/// [`RateError`] where prices have a hole or a figure is missing.
+pub fn hold_lines<'a>(
+    book: &'a PriceBook,
+    terms: &PayerTerms,
+    planned: &'a [Planned],
+    so_far: impl Fn(&PriceLineId) -> UnitMicros,
+    now: Timestamp,
+    horizon: i64,
+) -> Result<HoldLines<'a>, RateError> {
     let window = Period {
         start: now,
         end: now.plus(horizon.max(1)),
@@ -92,19 +135,17 @@ pub fn hold_price(
     let runs = planned
         .iter()
         .any(|one| one.usage_type == UsageType::RunningVm);
-    let mut unpriced = Vec::new();
-    let mut hourly: BTreeMap<String, GroupNet> = BTreeMap::new();
-    let mut one_offs: Vec<OneOff> = Vec::new();
     if book.at(now).is_none() {
         let book = book.id.clone();
         return Err(RateError::NoVersion { book, at: now });
     }
+    let mut all = HoldLines::default();
     for one in planned {
-        let mut dearest: BTreeMap<&PriceLineId, Dearest> = BTreeMap::new();
+        let mut dearest: BTreeMap<&PriceLineId, HoldLine<'a>> = BTreeMap::new();
         for version in book.within(window) {
             let Pricing::Priced(lines) = pricing(version, one.usage_type, &one.attributes) else {
-                if !unpriced.contains(one) {
-                    unpriced.push(one.clone());
+                if !all.unpriced.contains(one) {
+                    all.unpriced.push(one.clone());
                 }
                 continue;
             };
@@ -114,28 +155,27 @@ pub fn hold_price(
                 keep(&mut dearest, &line.id, found)?;
             }
         }
-        for found in dearest.into_values() {
-            add(&mut hourly, found.hourly)?;
-            add_once(&mut one_offs, found.once)?;
-        }
+        all.lines.extend(dearest.into_values());
     }
-    sum_up(&hourly, one_offs, unpriced, horizon)
+    Ok(all)
 }
 
-fn price(
-    line: &PriceLine,
-    one: &Planned,
+fn price<'a>(
+    line: &'a PriceLine,
+    one: &'a Planned,
     terms: &PayerTerms,
     (version, window): (&BookVersion, Period),
     so_far: &impl Fn(&PriceLineId) -> UnitMicros,
-) -> Result<Dearest, RateError> {
+) -> Result<HoldLine<'a>, RateError> {
     let missing = |what| RateError::AttributeMissing {
         usage_type: one.usage_type,
         resource: ResourceId::from(one.attributes.name.as_str()),
         what,
     };
     let has = units(line.component, &one.attributes).map_err(missing)?;
-    let net = per_hour(line, has, highest_price(line, so_far(&line.id))?)?;
+    let unit_price = highest_price(line, so_far(&line.id))?;
+    let net = per_hour(line, has, unit_price)?;
+    let quantity = Decimal::from(has).checked_div(Decimal::from(line.component.divisor()));
     let at = window.start.max(version.from);
     let rates = terms.tax.rates.iter();
     let dearest = rates
@@ -154,7 +194,11 @@ fn price(
     // As many as the meter counts: NICs, or machines made alike by one call.
     let count = one.attributes.count.max(1);
     let once = line.one_off.checked_mul(Decimal::from(count));
-    Ok(Dearest {
+    Ok(HoldLine {
+        meter: one,
+        line,
+        quantity: quantity.ok_or(MoneyError::Overflow)?,
+        unit_price,
         hourly: group(net),
         once: OneOff {
             line: PriceLineId::from(format!("{}/one-off", line.id)),
@@ -169,9 +213,9 @@ fn price(
 
 /// Keeps the dearer of two versions of one line.
 fn keep<'a>(
-    dearest: &mut BTreeMap<&'a PriceLineId, Dearest>,
+    dearest: &mut BTreeMap<&'a PriceLineId, HoldLine<'a>>,
     line: &'a PriceLineId,
-    found: Dearest,
+    found: HoldLine<'a>,
 ) -> Result<(), RateError> {
     match dearest.entry(line) {
         std::collections::btree_map::Entry::Vacant(place) => {
@@ -181,6 +225,8 @@ fn keep<'a>(
             let kept = place.get_mut();
             if exact(&found.hourly)? > exact(&kept.hourly)? {
                 kept.hourly = found.hourly;
+                (kept.line, kept.quantity) = (found.line, found.quantity);
+                kept.unit_price = found.unit_price;
             }
             if exact(&found.once.due)? > exact(&kept.once.due)? {
                 kept.once = found.once;

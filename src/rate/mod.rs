@@ -11,7 +11,7 @@ pub mod table;
 pub mod tally;
 
 pub use ahead::{burn_per_hour, cost_ahead, meter_per_hour};
-pub use hold::{HoldPrice, OneOff, Planned, hold_price};
+pub use hold::{HoldLine, HoldLines, HoldPrice, OneOff, Planned, hold_lines, hold_price};
 pub use month::{GroupTotal, LineTotal, MonthTotals, month};
 
 use crate::cloudstack::usage_type::UsageType;

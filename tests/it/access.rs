@@ -121,6 +121,14 @@ fn explain_says_what_then_happens() {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(told.contains("verdict  held and forwarded"), "{told}");
+    assert!(
+        told.contains("price line") && told.contains("RunningVm"),
+        "{told}"
+    );
+    let told = explain(&call, &["--as", &paula.key, "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["payer"], "prepaid-paula", "{told}");
+    assert_eq!(told["verdict"]["what"], "held and forwarded", "{told}");
     assert!(explain(&call, &[]).contains("C10 (401)"));
     assert!(explain("command=listZones", &["--as", &paula.key]).contains("forwarded"));
     assert!(explain("command=fooBar", &[]).contains("C8 (432)"));

@@ -59,6 +59,10 @@ mod estimate;
 mod served;
 mod serving;
 mod tls;
+mod bad_input;
+mod explain;
+#[cfg(feature = "otel")]
+mod traces;
 mod floods;
 mod metered_types;
 mod bypass;

@@ -59,3 +59,37 @@ fn the_environment_overrides_secrets_and_the_address() {
         "a secret is shown"
     );
 }
+
+#[test]
+fn traces_go_to_a_plain_address_and_want_a_program_that_can_send_them() {
+    let head = "[listen]\ngate = \"127.0.0.1:1\"\nops = \"127.0.0.1:2\"\n[upstream]\n\
+                url = \"http://a:1/client/api\"\n[traces]\n";
+    let environment = |name: &str| name.contains("_READER_").then(|| "x".to_owned());
+    let read = |table: &str| {
+        let text = format!("{head}{table}");
+        check("f.toml", &text, Path::new("."), &environment)
+    };
+    for wrong in [
+        "endpoint = \"https://c/v1/traces\"\n",
+        "endpoint = \"http://me:hunter2@c/v1/traces\"\n",
+        "endpoint = \"c:4318\"\n",
+        "name = \"gate-1\"\n",
+    ] {
+        let faults = read(wrong).unwrap_err();
+        let told: String = faults.iter().map(ToString::to_string).collect();
+        assert!(told.contains("traces"), "{wrong}: {told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let right = read("endpoint = \"http://127.0.0.1:4318/v1/traces\"\nname = \"gate-1\"\n");
+    match right {
+        Ok(config) => {
+            assert!(cfg!(feature = "otel"), "this program cannot send");
+            assert_eq!(config.traces.unwrap().name, "gate-1");
+        }
+        Err(faults) => {
+            assert!(!cfg!(feature = "otel"), "{faults:?}");
+            assert_eq!((faults.len(), faults[0].line), (1, 7), "{faults:?}");
+            assert!(faults[0].instead.contains("--features otel"), "{faults:?}");
+        }
+    }
+}
