@@ -195,7 +195,7 @@ fn mistakes_in_the_configuration_and_its_keys_are_named() {
             (
                 CONFIG,
                 Wrote("gate = \"127.0.0.1:8180\"", "gate = \"here\""),
-                &["faregate.toml:5:", "`here`"],
+                &["faregate.toml:5:", "listen.gate = \"here\""],
             ),
             (CONFIG, Wrote("[paths]", "[path]"), &["`path`", "`paths`"]),
             (
