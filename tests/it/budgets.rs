@@ -70,7 +70,7 @@ fn a_domains_cap_admits_what_it_covers_of_many_and_gives_room_when_something_end
     ];
     let told = stage.faregate(&question);
     assert!(told.contains("cap      cloud (cloud/domain/"), "{told}");
-    assert!(told.contains("verdict  cloud (535)"), "{told}");
+    assert!(told.contains("verdict  refused: cloud (535)"), "{told}");
 
     // Another payer of the same domain tree finds the cap used up as well.
     let heard = stage.customer(1).deploy(&stage.small_vm(1)).unwrap();
