@@ -29,8 +29,8 @@ pub enum PolicyQuestion {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
-    /// Say what would happen to a call, and why: at the running node, or by a file of facts; nothing
-    /// is held or sent
+    /// Say what would happen to a call, and why: at the running node, or by a file of facts;
+    /// nothing is held or sent
     Explain(ExplainArguments),
     /// What observed domains would have been refused, and what it costs by the hour
     Report {

@@ -13,14 +13,12 @@ use crate::ledger::Command;
 use crate::store::Work;
 use crate::terms::ids::PayerId;
 use anyhow::{Context, bail};
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::routing::get;
 use facts::{FactsFile, Money};
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use secrecy::SecretString;
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -130,32 +128,24 @@ async fn credit(product: &wiring::Product, money: &Money) -> anyhow::Result<()> 
 async fn serve(facts: FactsFile) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    let facts = Arc::new(facts);
+    let api = Router::new()
+        .route("/client/api", get(respond))
+        .with_state(Arc::new(facts));
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let facts = facts.clone();
-            let service = service_fn(move |request| {
-                let answer = respond(&facts, &request);
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new();
-            let connection = connection.serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(async move {
-                // A connection that ends early is asked again by whoever needed it.
-                let _ = connection.await;
-            });
-        }
+        // It ends with the process; whoever asks it says what is missing.
+        let _ = axum::serve(listener, api).await;
     });
     Ok(address)
 }
 
-fn respond(facts: &FactsFile, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let query = request.uri().query().unwrap_or_default();
+async fn respond(
+    State(facts): State<Arc<FactsFile>>,
+    RawQuery(query): RawQuery,
+) -> (StatusCode, String) {
+    let query = query.unwrap_or_default();
     let params = ParamMap::parse(query.as_bytes(), b"").unwrap_or_default();
     let (status, body) = facts.answer(&params);
-    let mut answer = Response::new(Full::from(body));
-    *answer.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
-    answer
+    (StatusCode::from_u16(status).unwrap_or_default(), body)
 }
 
 /// A folder of this process alone, removed with what is in it.

@@ -1,4 +1,4 @@
-//! Edge: spans to a collector by OTLP over HTTP, beside the log lines. Only with the feature `otel`.
+//! Edge: spans to a collector by OTLP over HTTP, beside the log lines; with the feature `otel`.
 //!
 //! A call starts a trace of its own: what a client says of its trace is not read, and nothing of
 //! ours goes to the management servers. Spans that the collector does not take in time are lost;

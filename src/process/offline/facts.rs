@@ -1,7 +1,7 @@
 //! Pure: a file of facts: rows of CloudStack's lists as its API answers them, and what payers have.
 //!
-//! In TOML `[[serviceoffering]]`, in JSON `{"serviceoffering": [{…}]}` or an answer of CloudStack as
-//! a client printed it. The rows answer the list commands that a call is judged by.
+//! In TOML `[[serviceoffering]]`, in JSON `{"serviceoffering": [{…}]}` or an answer of CloudStack
+//! as a client printed it. The rows answer the list commands that a call is judged by.
 
 use crate::cloudstack::envelope::escape_xml;
 use crate::cloudstack::query::ParamMap;
