@@ -128,9 +128,10 @@ const CLAIM_MAX: i64 = 3_600 * SECOND;
 
 /// 36: no stretch ends before it starts; no meter runs twice at a time.
 ///
-/// Known and open: where the end of a machine is seen before the end of the job that began it, that
-/// job begins the same stretch once more: two jobs asked for in the other order, or a job that was
-/// settled over an hour after its call, when a sweep had begun what it made. These are counted.
+/// Known and open: where the end of a machine is seen before the end of the job that began it,
+/// that job begins the same stretch once more: two jobs asked for in the other order, or a job
+/// that was settled over an hour after its call, when a sweep had begun what it made. Stretches
+/// that begin in one second, and those of such late jobs, are counted.
 fn disjoint(world: &World, rows: &Rows) {
     let late = |hold: HoldId| {
         let intent = rows.intents.values().find(|it| it.hold == Some(hold));
@@ -155,7 +156,7 @@ fn disjoint(world: &World, rows: &Rows) {
         }
         for two in stretches.windows(2) {
             let (first, second) = (two[0], two[1]);
-            let known = first.0 == second.0 || first.2 || second.2;
+            let known = first.0.seconds() == second.0.seconds() || first.2 || second.2;
             match first.1.is_none_or(|end| end > second.0) {
                 true if known => world.count("begun again by a late end"),
                 true => world.broken(format!("36: {meter:?} runs twice: {stretches:?}")),
