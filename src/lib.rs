@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! words & rules (pure)   terms  cloudstack  policy  rate  ledger
-//! the money in motion    cover
+//! the money in motion    cover  notice
 //! the request            gate   →  meter
 //! the month              reconcile  →  bill
 //! people                 ops  cli
@@ -19,6 +19,7 @@ pub mod rate;
 pub mod ledger;
 
 pub mod cover;
+pub mod notice;
 pub mod gate;
 pub mod meter;
 

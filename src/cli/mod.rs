@@ -4,6 +4,7 @@ mod books;
 mod check;
 mod demo;
 mod init;
+mod ladder;
 mod ledger;
 pub mod month;
 mod policy;
@@ -73,6 +74,8 @@ enum Role {
         #[command(subcommand)]
         what: ledger::LedgerQuestion,
     },
+    /// What a customer's end ladder did, or would do
+    Ladder(ladder::LadderArguments),
     /// Test, explain and report what the policies decide
     Policy {
         #[command(subcommand)]
@@ -109,6 +112,7 @@ pub fn run() -> ExitCode {
         Role::Sign(arguments) => sign::run(&arguments),
         Role::TopUp(arguments) => ledger::top_up(&arguments),
         Role::Ledger { what } => ledger::run(&what),
+        Role::Ladder(arguments) => ladder::run(&arguments),
         Role::Policy { what } => policy::run(&what),
         Role::Month(arguments) => month::run(&arguments),
     };

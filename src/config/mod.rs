@@ -6,6 +6,7 @@
 
 mod actor;
 mod books;
+mod notices;
 mod serving;
 mod shape;
 mod traces;
@@ -14,6 +15,7 @@ mod starter;
 
 pub use actor::ActorConfig;
 pub use books::PostgresConfig;
+pub use notices::NoticesConfig;
 pub use serving::{Entry, TlsListen};
 pub use shape::check;
 pub use starter::{STARTER_CONFIG, STARTER_POLICIES};
@@ -139,6 +141,8 @@ pub struct Config {
     pub commands: CommandConfig,
     /// How calls are counted.
     pub counters: CounterConfig,
+    /// How notices leave.
+    pub notices: NoticesConfig,
     /// Where the books lie for several nodes; none for the two files in `store`.
     pub postgres: Option<PostgresConfig>,
     /// Where spans are sent to; none: nowhere.

@@ -2,6 +2,7 @@
 
 use super::actor::check_actor;
 use super::books::{WrittenPostgres, check_postgres};
+use super::notices::{WrittenNotices, check_notices};
 use super::serving::{WrittenEntry, WrittenTls, check_entry, check_tls};
 use super::traces::{WrittenTraces, check_traces};
 use super::{CommandConfig, Config, CounterConfig, Fault, Listen, UiConfig, UpstreamConfig};
@@ -26,6 +27,8 @@ struct Written {
     counters: WrittenCounters,
     postgres: Option<WrittenPostgres>,
     traces: Option<WrittenTraces>,
+    #[serde(default)]
+    notices: WrittenNotices,
 }
 
 #[derive(Deserialize, Default)]
@@ -146,6 +149,7 @@ pub fn check(
     let counters = check_counters(&written.counters, environment, &mut faults);
     let postgres = check_postgres(&written.postgres, environment, &mut faults);
     let traces = check_traces(&written.traces, environment, &mut faults);
+    let notices = check_notices(&written.notices, folder, environment, &mut faults);
     let path = |value: &Option<String>, default: &str| -> PathBuf {
         folder.join(value.as_deref().unwrap_or(default))
     };
@@ -162,6 +166,7 @@ pub fn check(
             ui: check_ui(&written.ui),
             commands,
             counters,
+            notices,
             postgres,
             traces,
         }),

@@ -32,9 +32,15 @@ reader_key = ""
 reader_secret_file = "reader.secret"
 # The acting service account, needed where a policy stops machines at the end of the money. A role
 # of its own, that allows stopVirtualMachine, startVirtualMachine, queryAsyncJobResult and
-# listVirtualMachines alone. FAREGATE_ACTOR_KEY and FAREGATE_ACTOR_SECRET win.
+# listVirtualMachines alone (destroyVirtualMachine with `delete_after`). FAREGATE_ACTOR_KEY and
+# FAREGATE_ACTOR_SECRET win.
 # actor_key = ""
 # actor_secret_file = "actor.secret"
+
+# [notices]                            # how customers are told; addresses are in policies/customers
+# smtp_url = "smtp://mail.example:25"  # smtps:// for TLS; with a password: FAREGATE_SMTP_URL
+# mail_from = "Example Cloud <billing@cloud.example>"
+# webhook_secret_file = "webhook.secret"  # customers' signing keys are made of it
 
 [paths]
 store = "state"           # ledger.db (money) and facts.db (what can be pulled again)

@@ -1,484 +1,453 @@
-//! Edge: the end ladder's stops and starts, top to bottom.
+//! Edge: one payer's end ladder, from his figures to what is done to his machines. Start reading
+//! here.
 //!
-//! One node at a time acts for a payer. Every action is an intent under an id that payer, episode,
-//! machine and attempt give it, durable before it is sent, so that none is sent twice. Stops go to
-//! CloudStack with the acting service account; starts after a top-up go through the gate like
-//! anybody's, so that they are priced and held.
+//! load the episode → is it over? → has stopping to begin? → follow what was sent → decide what is
+//! next (pure) → store the intent → send. One node acts for all, the one that has the keeper's
+//! lease: a node that lost it cannot commit, and what is not committed is not sent.
 
-use super::episode::{self, Deed, Machine, Next, Tried};
-use super::{forecast, ladder};
-use crate::clock::Clock;
-use crate::meter::planned::{PlannedText, owner_text};
-use crate::meter::resource::{Interval, Owner};
-use crate::policy::customer::RuleSet;
-use crate::policy::prepaid::PrepaidProfile;
-use crate::rate::RateError;
-use crate::store::{
-    Intent, IntentChange, IntentStatus, Notice, Store, StoreError, StoredInterval, Work,
+use super::actor::Actor;
+use super::climb::{self, Figures, LadderFault};
+use super::episode::{
+    Action, ActionStatus, ActionStep, Episode, Machine, Next, needed, next_stops,
 };
-use crate::terms::ids::{JobId, PayerId, ResourceId};
-use crate::terms::money::{Micros, MoneyError};
-use crate::upstream::UpstreamError;
-use crate::upstream::service::Service;
+use super::ladder::{self, Step};
+use super::line::Renewals;
+use super::tell;
+use crate::clock::Clock;
+use crate::ledger::records::Purse;
+use crate::policy::customer::RuleSet;
+use crate::store::{LadderChange, Store, StoreError, Work};
+use crate::terms::ids::{PayerId, ResourceId};
+use crate::terms::money::Micros;
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
-/// How often it is looked what is due, wall time.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Machines asked for at once.
-const IDS_MAX: usize = 100;
+/// How often payers with an episode are looked at, wall time.
+const TICK: Duration = Duration::from_millis(500);
+/// How often stopped machines are looked at, wall time.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// Why a payer's ladder did not go on; it is tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum ActFault {
-    /// The store could not be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// CloudStack could not be asked.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-    /// What runs could not be priced.
-    #[error(transparent)]
-    Rate(#[from] RateError),
-    /// An amount left its range.
-    #[error(transparent)]
-    Money(#[from] MoneyError),
-}
-
-/// What an episode stopped: kept until the money is back and it was started again.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Stopped {
-    episode: String,
-    machines: BTreeSet<String>,
-}
-
-/// Stops and starts machines for payers whose policy says so.
+/// The ladder of every payer whose money ends.
 #[derive(Debug)]
-pub struct Actor {
+pub struct Ladder {
     store: Store,
     rules: Arc<ArcSwap<RuleSet>>,
     clock: Clock,
-    reader: Arc<Service>,
-    /// The acting account at CloudStack itself, and at the gate.
-    stopper: Service,
-    starter: Service,
-    /// Calls that were sent, to be followed to their end.
-    sent: mpsc::Sender<Intent>,
-    /// Until then nothing is stopped: the gate was started, or its clock jumped.
-    quiet_since: Mutex<std::time::Instant>,
-    given_up: Mutex<BTreeMap<(PayerId, ResourceId), String>>,
+    renewals: Arc<Renewals>,
+    actor: Option<Actor>,
+    /// The last start of the gate or alarm of the clock.
+    quiet_since: Mutex<Instant>,
+    looked: Mutex<BTreeMap<PayerId, Instant>>,
+    failures: AtomicI64,
 }
 
-/// The two ways of the acting account.
-#[derive(Debug)]
-pub struct Ways {
-    /// To CloudStack.
-    pub stopper: Service,
-    /// To the gate.
-    pub starter: Service,
+/// A payer's episode, and what was done in it.
+struct Run {
+    episode: Episode,
+    actions: Vec<Action>,
 }
 
-impl Actor {
-    /// An actor with this account; what it sends has to be followed by the other end of `sent`.
+impl Run {
+    fn is_open(&self) -> bool {
+        self.actions.iter().any(|one| !one.status.is_final())
+    }
+
+    fn put(&mut self, action: Action) {
+        match self.actions.iter_mut().find(|one| one.id() == action.id()) {
+            Some(known) => *known = action,
+            None => self.actions.push(action),
+        }
+    }
+
+    fn has(&self, step: ActionStep, resource: &ResourceId) -> bool {
+        let mut actions = self.actions.iter();
+        actions.any(|one| one.step == step && one.resource == *resource)
+    }
+}
+
+impl Ladder {
+    /// The ladder of this store's payers; without an actor it only tells.
     #[must_use]
     pub fn new(
         store: Store,
         rules: Arc<ArcSwap<RuleSet>>,
         clock: Clock,
-        reader: Arc<Service>,
-        ways: Ways,
-        sent: mpsc::Sender<Intent>,
+        renewals: Arc<Renewals>,
+        actor: Option<Actor>,
     ) -> Self {
-        let quiet_since = Mutex::new(clock.monotonic());
         Self {
+            quiet_since: Mutex::new(clock.monotonic()),
             store,
             rules,
             clock,
-            reader,
-            stopper: ways.stopper,
-            starter: ways.starter,
-            sent,
-            quiet_since,
-            given_up: Mutex::default(),
+            renewals,
+            actor,
+            looked: Mutex::default(),
+            failures: AtomicI64::new(0),
         }
     }
 
-    /// Acts until told to stop. `halted` says that the clock is not to be trusted.
-    pub async fn run(&self, halted: impl Fn() -> bool + Send, mut stop: watch::Receiver<bool>) {
-        let mut tick = tokio::time::interval(LOOK_EVERY);
+    /// Tries that failed since the start.
+    #[must_use]
+    pub fn failures(&self) -> i64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Whether machines can be stopped: an acting account is configured.
+    #[must_use]
+    pub const fn acts(&self) -> bool {
+        self.actor.is_some()
+    }
+
+    /// Looks at every payer with an episode until told to stop.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
                 _ = stop.changed() => return,
             }
-            if halted() {
-                let mut since = self
-                    .quiet_since
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *since = self.clock.monotonic();
+            if self.renewals.halted() {
+                *self.quiet() = self.clock.monotonic();
+            }
+            if !self.store.keeps() {
                 continue;
             }
-            if self.store.keeps() {
-                self.turn().await;
-            }
-        }
-    }
-
-    /// Machines that could not be stopped or started, with the reason: a person has to look.
-    #[must_use]
-    pub fn given_up(&self) -> BTreeMap<(PayerId, ResourceId), String> {
-        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        given_up.clone()
-    }
-
-    async fn turn(&self) {
-        let rules = self.rules.load_full();
-        for payer in rules.customers.keys() {
-            let profile = rules.profile_of(payer).filter(|profile| profile.stops);
-            let Some(profile) = profile.filter(|profile| self.is_loud(profile)) else {
-                continue;
+            let payers = match self.payers().await {
+                Ok(payers) => payers,
+                Err(fault) => {
+                    tracing::error!(verb = "act", %fault, "episodes cannot be read");
+                    continue;
+                }
             };
-            if let Err(fault) = self.act_for(&rules, payer, profile).await {
-                tracing::error!(verb = "stop", %payer, %fault, "the ladder waits");
+            let climbs = payers.iter().map(|payer| self.climb(payer));
+            for (payer, outcome) in payers
+                .iter()
+                .zip(futures_util::future::join_all(climbs).await)
+            {
+                if let Err(fault) = outcome {
+                    tracing::error!(verb = "act", %payer, %fault, "tried again");
+                }
             }
         }
     }
 
-    fn is_loud(&self, profile: &PrepaidProfile) -> bool {
-        let since = *self
-            .quiet_since
+    fn quiet(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.quiet_since
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let passed = self.clock.monotonic().duration_since(since).as_micros();
-        i64::try_from(passed).unwrap_or(i64::MAX) >= profile.quiet
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn act_for(
-        &self,
-        rules: &RuleSet,
-        payer: &PayerId,
-        profile: &PrepaidProfile,
-    ) -> Result<(), ActFault> {
-        let key = format!("ladder/{payer}");
-        let kept = self.store.meta(&key).await?;
-        let kept: Option<Stopped> = kept.and_then(|text| serde_json::from_str(&text).ok());
-        match self.stop_due(rules, payer, profile).await? {
-            Some((episode, running)) => {
-                let before = kept.filter(|kept| kept.episode == episode);
-                self.stop(
-                    payer,
-                    profile,
-                    &episode,
-                    running,
-                    before.unwrap_or_default(),
-                )
-                .await
-            }
-            None => match kept {
-                Some(stopped) => self.start(payer, profile, &stopped).await,
-                None => Ok(()),
-            },
-        }
+    async fn payers(&self) -> Result<BTreeSet<PayerId>, StoreError> {
+        let episodes = self.store.open_episodes().await?;
+        let actions = self.store.open_ladder_actions().await?;
+        let mut payers: BTreeSet<PayerId> = episodes.into_iter().map(|it| it.payer).collect();
+        payers.extend(actions.into_iter().map(|it| it.payer));
+        Ok(payers)
     }
 
-    /// The episode and what runs, where stopping is due now.
-    async fn stop_due(
-        &self,
-        rules: &RuleSet,
-        payer: &PayerId,
-        profile: &PrepaidProfile,
-    ) -> Result<Option<(String, Vec<StoredInterval>)>, ActFault> {
-        let episode = self.store.meta(&format!("episode/{payer}")).await?;
-        let (Some(episode), Some(state)) = (
-            episode.filter(|text| !text.is_empty()),
-            self.store.payer(payer).await?,
-        ) else {
-            return Ok(None);
+    /// One payer, top to bottom.
+    async fn climb(&self, payer: &PayerId) -> Result<(), LadderFault> {
+        let rules = self.rules.load_full();
+        let Some(figures) = climb::figures(&self.store, &rules, payer, &self.clock).await? else {
+            return Ok(());
         };
-        let (Some(book), Some(terms)) = (rules.book_of(payer), rules.terms_of(payer)) else {
-            return Ok(None);
+        let Some(mut run) = self.load(payer).await? else {
+            return Ok(());
         };
-        let open = self.store.open_intervals(Some(payer)).await?;
-        let intervals: Vec<Interval> = open.iter().map(|row| row.interval.clone()).collect();
-        let known = state.accrued_through;
-        let burn = crate::rate::burn_per_hour(book, &terms, &intervals, known)?;
-        let ahead = forecast::forecast(&state, burn)?;
-        let at = ladder::stop_at(profile, &ahead, known);
-        let due = ahead.shortfall > Micros::ZERO && at.is_some_and(|at| at <= self.clock.billing());
-        Ok(due.then_some((episode, open)))
-    }
-
-    /// Stops what is next.
-    async fn stop(
-        &self,
-        payer: &PayerId,
-        profile: &PrepaidProfile,
-        episode: &str,
-        running: Vec<StoredInterval>,
-        mut stopped: Stopped,
-    ) -> Result<(), ActFault> {
-        let mut owners: BTreeMap<ResourceId, Owner> = BTreeMap::new();
-        for row in running {
-            let meter = &row.interval.meter;
-            if meter.usage_type == crate::cloudstack::usage_type::UsageType::RunningVm {
-                owners.insert(meter.resource.clone(), row.interval.owner);
-            }
-        }
-        let ids: BTreeSet<ResourceId> = owners.keys().cloned().collect();
-        let machines = self.machines(&ids, profile).await?;
-        let tried = self.tried(&ids, episode).await?;
-        self.note_given_up(payer, &machines, &tried);
-        episode.clone_into(&mut stopped.episode);
-        for next in episode::stops(profile, &machines, &tried, self.clock.billing()) {
-            let Some(owner) = owners.get(&next.machine) else {
-                continue;
-            };
-            stopped.machines.insert(next.machine.to_string());
-            self.send(payer, episode, &next, owner, Some(&stopped))
+        if run.episode.ended.is_none() && self.is_over(&figures, &run)? {
+            self.end(&figures, &mut run, "the money is there again")
                 .await?;
         }
-        Ok(())
-    }
-
-    /// Starts what the episode stopped, where the policy says so; then it is forgotten.
-    async fn start(
-        &self,
-        payer: &PayerId,
-        profile: &PrepaidProfile,
-        stopped: &Stopped,
-    ) -> Result<(), ActFault> {
-        let ids: BTreeSet<ResourceId> = stopped
-            .machines
-            .iter()
-            .map(|id| ResourceId::from(id.as_str()))
-            .collect();
-        let machines = self.machines(&ids, profile).await?;
-        let tried = self.tried(&ids, &stopped.episode).await?;
-        let on_their_way = machines.iter().any(|one| one.state == "Stopping")
-            || tried.values().any(|tried| tried.open);
-        let next = episode::starts(profile, &machines, &tried);
-        if next.is_empty() && !on_their_way {
-            let over = Work {
-                meta: vec![(format!("ladder/{payer}"), String::new())],
-                ..Work::default()
-            };
-            self.store.submit(over).await?;
+        let quiet = Duration::from_micros(figures.profile.ending.quiet.unsigned_abs());
+        if self.clock.monotonic().duration_since(*self.quiet()) < quiet {
             return Ok(());
         }
-        for next in next {
-            let nobody = Owner {
-                account: None,
-                account_name: None,
-                domain: String::new().into(),
-                project: None,
+        let Some(actor) = &self.actor else {
+            return Ok(());
+        };
+        if run.episode.ended.is_none() && run.episode.stopping.is_none() {
+            if !figures.must_stop()? {
+                return Ok(());
+            }
+            self.begin(&figures, &mut run).await?;
+        }
+        self.follow(actor, &figures, &mut run).await?;
+        if run.episode.ended.is_some() {
+            return self.restart(actor, &figures, &mut run).await;
+        }
+        self.stop_more(actor, &figures, &mut run).await
+    }
+
+    /// His open episode, else the newest one while something of it is under way.
+    async fn load(&self, payer: &PayerId) -> Result<Option<Run>, LadderFault> {
+        let newest = self.store.episodes(payer, 1).await?.into_iter().next();
+        let open = self.store.open_episode(payer).await?;
+        let Some(episode) = open.or(newest) else {
+            return Ok(None);
+        };
+        let actions = self.store.ladder_actions(payer, &episode.name).await?;
+        let run = Run { episode, actions };
+        let matters = run.episode.ended.is_none() || run.is_open();
+        Ok(matters.then_some(run))
+    }
+
+    /// Before anything is stopped: when no notice is due any more. Later: when the cover is whole
+    /// and what was stopped can be paid for again.
+    fn is_over(&self, figures: &Figures<'_>, run: &Run) -> Result<bool, LadderFault> {
+        if run.episode.stopping.is_none() {
+            let through = figures.state.accrued_through;
+            return Ok(ladder::due(figures.profile, &figures.ahead, through).is_empty());
+        }
+        let done = run
+            .actions
+            .iter()
+            .filter(|one| one.step == ActionStep::Stop && one.status == ActionStatus::Done);
+        let done: Vec<&Action> = done.collect();
+        figures.can_go_on(&done)
+    }
+
+    /// The episode ends: what was not sent is cancelled, what was kept goes back, and where the
+    /// policy says so, what was stopped is to be started.
+    async fn end(
+        &self,
+        figures: &Figures<'_>,
+        run: &mut Run,
+        why: &str,
+    ) -> Result<(), LadderFault> {
+        let (now, wall) = (self.clock.billing(), self.clock.wall());
+        run.episode.ended = Some(now);
+        let mut work = Work {
+            ladder: vec![LadderChange::Episode(run.episode.clone())],
+            ..Work::default()
+        };
+        let waiting = run
+            .actions
+            .iter()
+            .filter(|it| it.status == ActionStatus::Waiting);
+        let mut changed: Vec<Action> = waiting.map(|it| climb::cancelled(it, why)).collect();
+        let stopped = run
+            .actions
+            .iter()
+            .filter(|one| one.step == ActionStep::Stop && one.status == ActionStatus::Done);
+        let count = stopped.clone().count();
+        if figures.profile.ending.restarts {
+            let mut last_first: Vec<&Action> = stopped.collect();
+            last_first.sort_by_key(|one| std::cmp::Reverse(one.since));
+            let places = (0_i64..).zip(last_first);
+            changed.extend(places.map(|(at, one)| climb::to_start(&run.episode, one, wall, at)));
+        }
+        let kept = figures.state.purse(Purse::Retention);
+        if kept > Micros::ZERO {
+            work.command = Some(climb::give_back(&run.episode, kept, now));
+        }
+        if run.episode.stopping.is_some() {
+            let then = match (count, figures.profile.ending.restarts) {
+                (0, _) => "nothing was stopped".to_owned(),
+                (_, true) => "what was stopped is started again".to_owned(),
+                (_, false) => "what was stopped can be started again".to_owned(),
             };
-            self.send(payer, &stopped.episode, &next, &nobody, None)
-                .await?;
+            let text = format!("{why}: nothing more is stopped; {then}");
+            let name = &run.episode.name;
+            let notice = tell::notice(&run.episode.payer, name, "ended", &text, now);
+            tell::put(&mut work, figures.rules, notice, why, Some(wall));
         }
+        for action in changed {
+            work.ladder.push(LadderChange::Action(action.clone()));
+            run.put(action);
+        }
+        let payer = &run.episode.payer;
+        tracing::info!(verb = "act", %payer, episode = run.episode.name, why, "episode over");
+        self.store.submit(work).await?;
         Ok(())
     }
 
-    /// One action: durable, sent, and followed or given up.
-    async fn send(
-        &self,
-        payer: &PayerId,
-        episode: &str,
-        next: &Next,
-        owner: &Owner,
-        stopped: Option<&Stopped>,
-    ) -> Result<(), ActFault> {
-        let intent = self.intent(payer, episode, next, owner);
-        let kept = stopped.map(|stopped| serde_json::to_string(stopped).unwrap_or_default());
-        let work = Work {
-            intents: vec![IntentChange::Insert(intent.clone())],
-            meta: kept
-                .map(|text| vec![(format!("ladder/{payer}"), text)])
-                .unwrap_or_default(),
-            notices: vec![Notice {
-                payer: payer.clone(),
-                episode: episode.to_owned(),
-                step: format!("{}-{}", next.deed.name(), next.machine),
-                text: format!("{} of {}", next.deed.command(), next.machine),
-                at: self.clock.billing(),
-            }],
+    /// Stopping begins.
+    async fn begin(&self, figures: &Figures<'_>, run: &mut Run) -> Result<(), LadderFault> {
+        let now = self.clock.billing();
+        run.episode.stopping = Some(now);
+        let mut work = Work {
+            ladder: vec![LadderChange::Episode(run.episode.clone())],
             ..Work::default()
         };
+        let through = figures.state.accrued_through;
+        let (subject, text) = tell::words(Step::Stop, &figures.ahead, figures.profile, through);
+        let payer = &run.episode.payer;
+        let step = Step::Stop.name();
+        let notice = tell::notice(payer, &run.episode.name, &step, &text, now);
+        tell::put(
+            &mut work,
+            figures.rules,
+            notice,
+            &subject,
+            Some(self.clock.wall()),
+        );
+        tracing::warn!(verb = "act", %payer, episode = run.episode.name, "stopping begins");
         self.store.submit(work).await?;
-        tracing::info!(verb = "stop", %payer, machine = %next.machine, deed = next.deed.name(),
-            attempt = next.attempt, "sent");
-        let answer = match next.deed {
-            Deed::Start => {
-                let asked = [("id", next.machine.as_str())];
-                self.starter.call(next.deed.command(), &asked).await
-            }
-            Deed::Stop | Deed::StopForced => {
-                let job = intent.job.as_ref().map_or("", |job| job.as_str());
-                let mut asked = vec![("id", next.machine.as_str()), ("customjobid", job)];
-                if next.deed == Deed::StopForced {
-                    asked.push(("forced", "true"));
-                }
-                self.stopper.call(next.deed.command(), &asked).await
-            }
-        };
-        let refused = match &answer {
-            Ok(answer) => answer
-                .error
-                .as_ref()
-                .map(|e| format!("{} {}", e.code, e.text)),
-            // It may have arrived: the job tells.
-            Err(fault) if next.deed == Deed::Start => Some(fault.to_string()),
-            Err(_) => None,
-        };
-        match (refused, next.deed) {
-            (Some(why), _) => {
-                self.close(&intent, IntentStatus::GivenBack, Some(why))
-                    .await
-            }
-            // The gate follows what came through it.
-            (None, Deed::Start) => self.close(&intent, IntentStatus::Settled, None).await,
-            (None, _) => {
-                let _ = self.sent.send(intent).await;
-                Ok(())
-            }
-        }
+        Ok(())
     }
 
-    async fn close(
-        &self,
-        intent: &Intent,
-        status: IntentStatus,
-        why: Option<String>,
-    ) -> Result<(), ActFault> {
-        if let Some(why) = &why {
-            tracing::error!(verb = "stop", call = %intent.call, command = %intent.command, why,
-                "CloudStack refused it");
+    async fn keep(&self, run: &mut Run, actions: Vec<Action>) -> Result<(), LadderFault> {
+        if actions.is_empty() {
+            return Ok(());
         }
-        let update = IntentChange::Update {
-            call: intent.call,
-            status,
-            job: None,
-            resource: None,
-            answered: Some(self.clock.wall()),
-            updated: self.clock.wall(),
-            note: why.map(|why| format!("{}: {why}", intent.note)),
-        };
+        for action in &actions {
+            run.put(action.clone());
+            if action.status == ActionStatus::Waiting && !action.note.is_empty() {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let ladder = actions.into_iter().map(LadderChange::Action).collect();
         let work = Work {
-            intents: vec![update],
+            ladder,
             ..Work::default()
         };
         self.store.submit(work).await?;
         Ok(())
     }
 
-    fn intent(&self, payer: &PayerId, episode: &str, next: &Next, owner: &Owner) -> Intent {
-        let now = self.clock.wall();
-        let planned = PlannedText {
-            sent: Some(self.clock.billing().micros()),
-            ..PlannedText::default()
-        };
-        let forced = match next.deed {
-            Deed::StopForced => "&forced=true",
-            _ => "",
-        };
-        Intent {
-            call: episode::call_of(payer, episode, next),
-            hold: None,
-            payer: Some(payer.clone()),
-            owner: owner_text(owner),
-            command: next.deed.command().to_owned(),
-            params: format!(
-                "command={}&id={}{forced}",
-                next.deed.command(),
-                next.machine
-            ),
-            job: (next.deed != Deed::Start).then(|| JobId::from(self.clock.random_uuid())),
-            resource: Some(next.machine.clone()),
-            planned: serde_json::to_string(&planned).unwrap_or_default(),
-            status: IntentStatus::Intended,
-            sent: now,
-            answered: None,
-            updated: now,
-            note: format!("{}{} {}", mark(episode), next.deed.name(), next.attempt),
+    /// What was sent, or may have been, is followed to its end.
+    async fn follow(
+        &self,
+        actor: &Actor,
+        figures: &Figures<'_>,
+        run: &mut Run,
+    ) -> Result<(), LadderFault> {
+        let ending = &figures.profile.ending;
+        let sent =
+            |one: &&Action| matches!(one.status, ActionStatus::Intended | ActionStatus::Sent);
+        let open: Vec<Action> = run.actions.iter().filter(sent).cloned().collect();
+        let asked = open.iter().map(|action| actor.follow(action, ending));
+        let mut changed = Vec::new();
+        for found in futures_util::future::join_all(asked).await {
+            changed.extend(found?);
         }
+        // Whichever stop it was: the machine is stopped.
+        let by_force = changed
+            .iter()
+            .filter(|one| one.step == ActionStep::Force && one.status == ActionStatus::Done);
+        let by_force: Vec<ResourceId> = by_force.map(|one| one.resource.clone()).collect();
+        let orderly = run
+            .actions
+            .iter()
+            .filter(|one| one.step == ActionStep::Stop && by_force.contains(&one.resource));
+        changed.extend(orderly.map(|one| Action {
+            status: ActionStatus::Done,
+            ..one.clone()
+        }));
+        self.keep(run, changed).await
     }
 
-    /// The machines as CloudStack shows them now.
-    async fn machines(
+    /// The next stops, what is gone or runs again, the money kept for storage, and deletion.
+    async fn stop_more(
         &self,
-        ids: &BTreeSet<ResourceId>,
-        profile: &PrepaidProfile,
-    ) -> Result<Vec<Machine>, ActFault> {
-        let ids: Vec<&str> = ids.iter().map(ResourceId::as_str).collect();
-        let mut machines = Vec::new();
-        for page in ids.chunks(IDS_MAX) {
-            let page = page.join(",");
-            let asked = [
-                ("ids", page.as_str()),
-                ("listall", "true"),
-                ("projectid", "-1"),
-            ];
-            let rows = self
-                .reader
-                .list("listVirtualMachines", "virtualmachine", &asked);
-            let tag = &profile.stop_order_tag;
-            machines.extend(rows.await?.iter().map(|row| Machine::read(row, tag)));
+        actor: &Actor,
+        figures: &Figures<'_>,
+        run: &mut Run,
+    ) -> Result<(), LadderFault> {
+        if !(figures.must_stop()? || run.is_open() || self.looks_again(&run.episode.payer)) {
+            return Ok(());
         }
-        Ok(machines)
+        let ids = climb::machines_of(figures, &run.actions);
+        let machines = actor.machines(&ids, &figures.profile.ending).await?;
+        let gone = run.actions.iter().filter(|one| {
+            one.step == ActionStep::Stop
+                && one.status == ActionStatus::Done
+                && !machines.iter().any(|machine| machine.id == one.resource)
+        });
+        let gone: Vec<Action> = gone.map(|it| climb::cancelled(it, "it is gone")).collect();
+        self.keep(run, gone).await?;
+        if climb::runs_again(&run.actions, &machines) {
+            // Somebody paid for it, or went around the gate: what is to be done is seen anew.
+            return self.end(figures, run, "a stopped machine runs again").await;
+        }
+        self.stops(actor, figures, run, &machines).await?;
+        let up = |one: &Machine| !ActionStep::Stop.is_reached(Some(&one.state));
+        if !machines.iter().any(up) && run.episode.stopped.is_none() {
+            self.all_stopped(figures, run).await?;
+        }
+        self.delete(actor, figures, run, &machines).await
     }
 
-    /// What was tried on each machine in this episode.
-    async fn tried(
+    async fn stops(
         &self,
-        ids: &BTreeSet<ResourceId>,
-        episode: &str,
-    ) -> Result<BTreeMap<ResourceId, Tried>, ActFault> {
-        let mut known = BTreeMap::new();
-        for id in ids {
-            let intents = self.store.intents_of_resource(id).await?;
-            let mut tried = Tried::default();
-            for intent in intents
-                .iter()
-                .filter(|one| one.note.starts_with(&mark(episode)))
-            {
-                tried.attempts = tried.attempts.saturating_add(1);
-                let sent = crate::meter::planned::sent_of(intent);
-                tried.first = tried.first.min(sent).or(sent);
-                let closed = intent.status.is_final() || intent.status == IntentStatus::Unresolved;
-                tried.open |= !closed;
-            }
-            if tried.attempts > 0 {
-                known.insert(id.clone(), tried);
-            }
-        }
-        Ok(known)
-    }
-
-    fn note_given_up(
-        &self,
-        payer: &PayerId,
+        actor: &Actor,
+        figures: &Figures<'_>,
+        run: &mut Run,
         machines: &[Machine],
-        tried: &BTreeMap<ResourceId, Tried>,
-    ) {
-        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        given_up.retain(|(whose, _), _| whose != payer);
-        for machine in machines {
-            let over = tried
-                .get(&machine.id)
-                .is_some_and(|tried| tried.attempts >= episode::ATTEMPTS_MAX && !tried.open);
-            if over && machine.state != "Stopped" {
-                let what = format!("{} ({}) is {}", machine.name, machine.id, machine.state);
-                given_up.insert((payer.clone(), machine.id.clone()), what);
+    ) -> Result<(), LadderFault> {
+        let wall = self.clock.wall();
+        let next = next_stops(&figures.profile.ending, machines, &run.actions, wall);
+        let under_way = climb::under_way(figures, &run.actions);
+        let price = |id: &ResourceId| figures.price_of(id);
+        let pressure = under_way
+            .iter()
+            .fold(figures.pressure()?, |left, id| left.without(price(id)));
+        let wanted = needed(next, pressure, &price);
+        let intents = wanted.into_iter().map(|one| match one {
+            Next::Again(action) => action,
+            Next::First(step, id) => {
+                let mut named = machines.iter();
+                let name = named
+                    .find(|one| one.id == id)
+                    .map_or("", |one| one.name.as_str());
+                Action::first(&run.episode, step, (&id, name, price(&id)), wall)
+            }
+        });
+        let intents: Vec<Action> = intents.collect();
+        self.intend_and_send(actor, figures, run, intents).await
+    }
+
+    /// Durable first, then sent one by one. A top-up in between cancels the stops that were not
+    /// sent yet.
+    async fn intend_and_send(
+        &self,
+        actor: &Actor,
+        figures: &Figures<'_>,
+        run: &mut Run,
+        intents: Vec<Action>,
+    ) -> Result<(), LadderFault> {
+        self.keep(run, intents.clone()).await?;
+        let retry = figures.profile.ending.retry_after;
+        for action in intents {
+            let lowers = matches!(action.step, ActionStep::Stop | ActionStep::Force);
+            let sent = if lowers && !self.is_short(&action.payer).await? {
+                climb::cancelled(&action, "the money is there again")
+            } else {
+                tracing::warn!(verb = "act", action = %action.id(), tries = action.tries, "sent");
+                actor.send(&action, retry, false).await
+            };
+            if sent != action {
+                self.keep(run, vec![sent]).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Whether the payer's cover lacks something at this moment.
+    async fn is_short(&self, payer: &PayerId) -> Result<bool, LadderFault> {
+        let state = self.store.payer(payer).await?;
+        Ok(match state {
+            Some(state) => state.cover_short()? > Micros::ZERO,
+            None => false,
+        })
+    }
+
+    fn looks_again(&self, payer: &PayerId) -> bool {
+        let now = self.clock.monotonic();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = looked
+            .get(payer)
+            .is_none_or(|before| now.duration_since(*before) >= LOOK_AGAIN);
+        if due {
+            looked.insert(payer.clone(), now);
+        }
+        due
     }
 }
 
-/// How an action's note begins: whose it is tells its episode.
-fn mark(episode: &str) -> String {
-    format!("ladder {episode} ")
-}
+mod after;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cover::retention;
 use crate::ledger::command::{LineTotal, Renew};
 use crate::ledger::records::{Accrual, BillingMode, PayerState, Purse};
 use crate::meter::resource::{Interval, MeterId};
@@ -37,6 +38,8 @@ pub struct Renewal {
     pub command: Renew,
     /// What the next hour costs the wallet, gift credit left out.
     pub burn_per_hour: Micros,
+    /// The part of the cover's target that is for storage after a stop.
+    pub aside: Micros,
     /// Meters that no line prices.
     pub unpriced: Vec<MeterId>,
     /// Meters of what ended before a figure that its price needs was known: not charged here.
@@ -76,7 +79,11 @@ pub fn renew(
         unmeasured.extend(rated.unmeasured);
     }
     let ahead = cost_ahead(book, terms, intervals, through, profile.horizon)?;
-    let (cover_target, promo_cover_target) = after_promo(&ahead, promo_left)?;
+    let (running, promo_cover_target) = after_promo(&ahead, promo_left)?;
+    // Storage that is paid for out of what was kept needs no cover besides.
+    let kept = state.purse(Purse::Retention).or_zero();
+    let aside = retention::aside(pricing, state, intervals, through)?;
+    let cover_target = running.minus(kept)?.or_zero().plus(aside)?;
     let hour = cost_ahead(book, terms, intervals, through, HOUR)?;
     Ok(Renewal {
         command: Renew {
@@ -90,6 +97,7 @@ pub fn renew(
             at: through,
         },
         burn_per_hour: gross_of(&hour)?,
+        aside,
         unpriced,
         unmeasured,
     })

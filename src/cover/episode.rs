@@ -1,205 +1,456 @@
-//! Pure: one run towards the end of the money: which machines are stopped next, which are started
-//! again, which actions are over. The edge that does it is `act.rs`.
+//! Pure: one run towards the end of a payer's money: which machine is stopped next, how hard,
+//! what is tried again, what is started or deleted later.
+//!
+//! An action has an id of its payer, episode, step and resource, and each try of it a job id made
+//! of that id and the number of the try: asked twice for one try, CloudStack refuses the second.
 
 use crate::cloudstack::time;
 use crate::cloudstack::tree::Node;
-use crate::policy::prepaid::PrepaidProfile;
-use crate::terms::ids::{CallId, PayerId, ResourceId};
+use crate::cover::forecast::lasts;
+use crate::policy::ending::Ending;
+use crate::terms::ids::{JobId, PayerId, ResourceId};
+use crate::terms::money::{Micros, MoneyError};
 use crate::terms::time::Timestamp;
-use sha2::{Digest as _, Sha256};
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
 
-/// How often an action is tried before a person has to look.
-pub const ATTEMPTS_MAX: u32 = 3;
-
-/// A machine of the payer, as CloudStack shows it.
+/// A payer's run towards the end. It has an end of its own: a top-up.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Machine {
-    /// Which.
-    pub id: ResourceId,
-    /// Its name, for people.
+pub struct Episode {
+    /// Whose.
+    pub payer: PayerId,
+    /// Its name: the billing instant at which it began.
     pub name: String,
-    /// CloudStack's word: `Running`, `Stopping`, `Stopped` …
-    pub state: String,
-    /// When it was made.
-    pub created: Option<Timestamp>,
-    /// What its owner wrote into the tag that orders stops; none without one.
-    pub order: Option<i64>,
+    /// When stopping began, billing time.
+    pub stopping: Option<Timestamp>,
+    /// When nothing of his ran any more, billing time.
+    pub stopped: Option<Timestamp>,
+    /// When it ended, billing time.
+    pub ended: Option<Timestamp>,
 }
 
-impl Machine {
-    /// A row of `listVirtualMachines`; `tag` is the key of the tag that orders stops.
+impl Episode {
+    /// A run that begins.
     #[must_use]
-    pub fn read(row: &Node, tag: &str) -> Self {
-        let text = |name: &str| row.text_of(name).unwrap_or_default().to_owned();
-        let mut tags = row.children.iter().filter(|child| child.name == "tags");
-        let order = tags.find(|child| child.text_of("key") == Some(tag));
+    pub fn new(payer: &PayerId, at: Timestamp) -> Self {
         Self {
-            id: ResourceId::from(text("id")),
-            name: text("name"),
-            state: text("state"),
-            created: row.text_of("created").and_then(time::parse),
-            order: order.and_then(|tag| tag.text_of("value")?.trim().parse().ok()),
+            payer: payer.clone(),
+            name: at.to_string(),
+            stopping: None,
+            stopped: None,
+            ended: None,
         }
     }
 }
 
-/// What an action does.
+/// What is done to a machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Deed {
-    /// `stopVirtualMachine`, orderly.
+pub enum ActionStep {
+    /// Stopped, as its guest wants it.
     Stop,
-    /// `stopVirtualMachine` with `forced=true`.
-    StopForced,
-    /// `startVirtualMachine`, of what an episode stopped.
+    /// Stopped, whatever its guest wants.
+    Force,
+    /// Started again after a top-up.
     Start,
+    /// Destroyed, not expunged: CloudStack keeps it for its own delay.
+    Delete,
 }
 
-impl Deed {
-    /// Its word in ids and notes.
+impl ActionStep {
+    /// Every step.
+    pub const ALL: [Self; 4] = [Self::Stop, Self::Force, Self::Start, Self::Delete];
+
+    /// The word that is stored.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stop => "stop",
-            Self::StopForced => "stop-forced",
+            Self::Force => "force",
             Self::Start => "start",
+            Self::Delete => "delete",
         }
     }
+
     /// CloudStack's command.
     #[must_use]
     pub const fn command(self) -> &'static str {
         match self {
-            Self::Stop | Self::StopForced => "stopVirtualMachine",
+            Self::Stop | Self::Force => "stopVirtualMachine",
             Self::Start => "startVirtualMachine",
+            Self::Delete => "destroyVirtualMachine",
+        }
+    }
+
+    /// Whether a machine in that state has what the step is for.
+    #[must_use]
+    pub fn is_reached(self, state: Option<&str>) -> bool {
+        match (self, state) {
+            (Self::Stop | Self::Force, Some("Running" | "Starting" | "Stopping" | "Migrating"))
+            | (Self::Start, Some("Stopped" | "Starting" | "Stopping"))
+            | (Self::Delete, Some("Running" | "Stopped" | "Starting" | "Stopping")) => false,
+            (Self::Start, _) => state == Some("Running"),
+            _ => true,
         }
     }
 }
 
-/// What is known of the actions on one machine in this episode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Tried {
-    /// Actions that were begun.
-    pub attempts: u32,
-    /// When the first one was begun, billing time.
-    pub first: Option<Timestamp>,
-    /// One is under way: neither its answer nor its job's end is known.
-    pub open: bool,
+/// How far an action has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ActionStatus {
+    /// A try failed; it is tried again.
+    Waiting,
+    /// Durable; it may have been sent.
+    Intended,
+    /// CloudStack has its job.
+    Sent,
+    /// It has what it is for.
+    Done,
+    /// Not needed any more, or in vain.
+    Cancelled,
 }
 
-/// What is done next, in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Next {
-    /// To which machine.
-    pub machine: ResourceId,
-    /// What.
-    pub deed: Deed,
-    /// The how many-th action on it in this episode, from 1.
-    pub attempt: u32,
-}
+impl ActionStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Intended,
+        Self::Sent,
+        Self::Done,
+        Self::Cancelled,
+    ];
 
-/// The id of an action: the same payer, episode, machine and attempt are the same action, however
-/// often it is computed and by whichever node.
-#[must_use]
-pub fn call_of(payer: &PayerId, episode: &str, next: &Next) -> CallId {
-    let mut hash = Sha256::new();
-    for part in [
-        "ladder",
-        payer.as_str(),
-        episode,
-        next.machine.as_str(),
-        &next.attempt.to_string(),
-    ] {
-        hash.update(part.as_bytes());
-        hash.update([0]);
+    /// The word that is stored.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Intended => "intended",
+            Self::Sent => "sent",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+        }
     }
-    let mut bits = [0; 16];
-    bits.copy_from_slice(&hash.finalize()[..16]);
-    CallId::from_bits(u128::from_be_bytes(bits))
+    /// Nothing more will become of it.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled)
+    }
 }
 
-/// The order in which machines are stopped: by their owner's number, small ones first; a machine
-/// without one counts as 0. Of one number, the newest first: what ran longest is kept longest.
-#[must_use]
-pub fn in_order(mut machines: Vec<Machine>) -> Vec<Machine> {
-    machines.sort_by(|a, b| {
-        let key = |one: &Machine| (one.order.unwrap_or(0), Reverse(one.created));
-        key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
-    });
-    machines
+/// Something done to a machine: durable before its first byte goes out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Action {
+    /// Whose machine.
+    pub payer: PayerId,
+    /// In which episode.
+    pub episode: String,
+    /// What.
+    pub step: ActionStep,
+    /// To which machine.
+    pub resource: ResourceId,
+    /// What people call it.
+    pub name: String,
+    /// What an hour of it costs while it runs.
+    pub per_hour: Micros,
+    /// How far it has come.
+    pub status: ActionStatus,
+    /// Tries so far; the first is 1.
+    pub tries: i64,
+    /// The job of the last try.
+    pub job: JobId,
+    /// When it was first intended, wall time.
+    pub since: Timestamp,
+    /// When the last try was intended, or the next one is due; wall time.
+    pub at: Timestamp,
+    /// What a person should know: why the last try failed.
+    pub note: String,
 }
 
-/// The stops that are due now. Machines of one number stop together; those of the next number wait
-/// until they have stopped or cannot be stopped. An orderly stop that did not end within the grace
-/// is followed by a forced one.
-#[must_use]
-pub fn stops(
-    profile: &PrepaidProfile,
-    machines: &[Machine],
-    tried: &BTreeMap<ResourceId, Tried>,
-    now: Timestamp,
-) -> Vec<Next> {
-    let machines = in_order(machines.to_vec());
-    let none = Tried::default();
-    let given_up = |one: &Machine| {
-        let tried = tried.get(&one.id).unwrap_or(&none);
-        tried.attempts >= ATTEMPTS_MAX && !tried.open
-    };
-    let runs = |one: &&Machine| one.state != "Stopped" && !given_up(one);
-    let Some(turn) = machines.iter().find(runs).map(|one| one.order.unwrap_or(0)) else {
-        return Vec::new();
-    };
-    let of_turn = machines
-        .iter()
-        .filter(runs)
-        .filter(|one| one.order.unwrap_or(0) == turn);
-    let mut next = Vec::new();
-    for machine in of_turn {
-        let tried = tried.get(&machine.id).copied().unwrap_or_default();
-        let late = tried
-            .first
-            .is_some_and(|first| now.since(first) >= profile.stop_grace);
-        let deed = match (machine.state.as_str(), tried.attempts) {
-            ("Running", 0) => Deed::Stop,
-            // It runs after an orderly stop ended or took too long.
-            ("Running", _) if !tried.open || late => Deed::StopForced,
-            ("Stopping", 1) if late => Deed::StopForced,
-            _ => continue,
+impl Action {
+    /// The first try of a step.
+    #[must_use]
+    pub fn first(
+        episode: &Episode,
+        step: ActionStep,
+        machine: (&ResourceId, &str, Micros),
+        wall: Timestamp,
+    ) -> Self {
+        let (resource, name, per_hour) = machine;
+        let mut action = Self {
+            payer: episode.payer.clone(),
+            episode: episode.name.clone(),
+            step,
+            resource: resource.clone(),
+            name: name.to_owned(),
+            per_hour,
+            status: ActionStatus::Intended,
+            tries: 1,
+            job: JobId::from(""),
+            since: wall,
+            at: wall,
+            note: String::new(),
         };
-        if tried.attempts < ATTEMPTS_MAX {
-            next.push(Next {
-                machine: machine.id.clone(),
-                deed,
-                attempt: tried.attempts + 1,
-            });
+        action.job = action.job_of_try();
+        action
+    }
+
+    /// The same, tried once more.
+    #[must_use]
+    pub fn again(&self, wall: Timestamp) -> Self {
+        let mut next = Self {
+            status: ActionStatus::Intended,
+            tries: self.tries.saturating_add(1),
+            at: wall,
+            ..self.clone()
+        };
+        next.job = next.job_of_try();
+        next
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let Self {
+            payer,
+            episode,
+            step,
+            resource,
+            ..
+        } = self;
+        format!("{payer}/{episode}/{}/{resource}", step.name())
+    }
+
+    /// A UUID that belongs to this try alone.
+    fn job_of_try(&self) -> JobId {
+        let hash = Sha256::digest(format!("{}/{}", self.id(), self.tries));
+        let mut hex: String = hash
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        hex.replace_range(12..13, "8");
+        hex.replace_range(16..17, "8");
+        for place in [20, 16, 12, 8] {
+            hex.insert(place, '-');
+        }
+        JobId::from(hex)
+    }
+}
+
+/// A machine as CloudStack lists it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// Which.
+    pub id: ResourceId,
+    /// What people call it.
+    pub name: String,
+    /// `Running`, `Stopped` …
+    pub state: String,
+    /// The number of its tag.
+    pub order: Option<i64>,
+    /// It is stopped last of all.
+    pub protected: bool,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl Machine {
+    /// A row of `listVirtualMachines`; none without an id.
+    #[must_use]
+    pub fn read(row: &Node, ending: &Ending) -> Option<Self> {
+        let tag = |key: &str| {
+            let tags = row.children.iter().filter(|node| node.name == "tags");
+            let mut tags = tags.filter(|tag| tag.text_of("key") == Some(key));
+            tags.next().map(|tag| tag.text_of("value").unwrap_or(""))
+        };
+        let text = |name: &str| row.text_of(name).unwrap_or_default().to_owned();
+        Some(Self {
+            id: ResourceId::from(row.text_of("id")?),
+            name: text("name"),
+            state: text("state"),
+            order: tag(&ending.order_tag).and_then(|value| value.trim().parse().ok()),
+            protected: tag(&ending.protect_tag).is_some_and(|value| value.trim() != "false"),
+            created: row
+                .text_of("created")
+                .and_then(time::parse)
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Machines of one rank are stopped together, lower ranks first.
+    fn rank(&self) -> (bool, i64) {
+        (self.protected, self.order.unwrap_or(0))
+    }
+}
+
+/// The customer's own order: by the number of the tag, low first, none is 0; protected ones last;
+/// among equals the newest first.
+#[must_use]
+pub fn in_order(machines: &[Machine]) -> Vec<&Machine> {
+    let mut order: Vec<&Machine> = machines.iter().collect();
+    order.sort_by_key(|one| (one.rank(), std::cmp::Reverse(one.created), one.id.clone()));
+    order
+}
+
+/// What is to be intended now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// A first try.
+    First(ActionStep, ResourceId),
+    /// One more try of an action.
+    Again(Action),
+}
+
+/// What the cover has to carry, for saying whether one more machine has to be stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pressure {
+    /// What the cover carries for what runs.
+    pub cover: Micros,
+    /// What an hour of everything that costs comes to, machines that are being stopped left out.
+    pub burn_per_hour: Micros,
+    /// How long before the cover's end stopping begins.
+    pub lead: i64,
+    /// How long ago the cover was as said: microseconds of billing time.
+    pub elapsed: i64,
+}
+
+impl Pressure {
+    /// Whether the cover ends within the lead.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        lasts(self.cover, self.burn_per_hour)
+            .is_some_and(|left| left.saturating_sub(self.elapsed) <= self.lead)
+    }
+
+    /// The same with one machine less.
+    #[must_use]
+    pub fn without(self, per_hour: Micros) -> Self {
+        let left = self.burn_per_hour.minus(per_hour);
+        Self {
+            burn_per_hour: left.unwrap_or(self.burn_per_hour).or_zero(),
+            ..self
+        }
+    }
+}
+
+/// Of the next actions those that the pressure asks for: first tries of stops only as long as what
+/// would run on ends the cover within the lead; all others at once. `price` is what an hour of a
+/// running machine costs.
+#[must_use]
+pub fn needed(
+    next: Vec<Next>,
+    pressure: Pressure,
+    price: &dyn Fn(&ResourceId) -> Micros,
+) -> Vec<Next> {
+    let mut pressure = pressure;
+    let mut wanted = Vec::new();
+    for one in next {
+        let anew = match &one {
+            Next::First(ActionStep::Stop, machine) => Some(machine),
+            Next::Again(again) if again.step == ActionStep::Stop && again.at == again.since => {
+                Some(&again.resource)
+            }
+            _ => None,
+        };
+        if let Some(machine) = anew {
+            if !pressure.is_due() {
+                continue;
+            }
+            pressure = pressure.without(price(machine));
+        }
+        wanted.push(one);
+    }
+    wanted
+}
+
+/// The next stops. A rank waits for the ranks before it, but not for a machine that a forced stop
+/// could not stop either. `wall` is now.
+#[must_use]
+pub fn next_stops(
+    ending: &Ending,
+    machines: &[Machine],
+    actions: &[Action],
+    wall: Timestamp,
+) -> Vec<Next> {
+    let of = |machine: &Machine, step| {
+        let mut found = actions.iter();
+        found.find(|one| one.step == step && one.resource == machine.id)
+    };
+    let up = |machine: &&Machine| !ActionStep::Stop.is_reached(Some(&machine.state));
+    let order: Vec<&Machine> = in_order(machines).into_iter().filter(up).collect();
+    let hopeless = |machine: &Machine| {
+        of(machine, ActionStep::Force).is_some_and(|it| it.status == ActionStatus::Waiting)
+    };
+    let rank = order.iter().find(|it| !hopeless(it)).map(|it| it.rank());
+    let mut under_way = order
+        .iter()
+        .filter(|it| {
+            let steps = [ActionStep::Stop, ActionStep::Force];
+            let mut tried = steps.into_iter().filter_map(|step| of(it, step));
+            tried.any(|one| one.status != ActionStatus::Cancelled) && !hopeless(it)
+        })
+        .count();
+    let mut next = Vec::new();
+    for machine in order {
+        let due = |one: &Action| one.status == ActionStatus::Waiting && one.at <= wall;
+        let stop = of(machine, ActionStep::Stop);
+        let force = of(machine, ActionStep::Force);
+        match (stop, force) {
+            // It was let be, and its turn has come once more.
+            (Some(stop), None) if stop.status == ActionStatus::Cancelled => {
+                let anew = Action {
+                    since: wall,
+                    ..stop.again(wall)
+                };
+                next.push(Next::Again(anew));
+            }
+            (None, _) if rank.is_none_or(|rank| machine.rank() <= rank) => {
+                if under_way < ending.at_once {
+                    under_way = under_way.saturating_add(1);
+                    next.push(Next::First(ActionStep::Stop, machine.id.clone()));
+                }
+            }
+            (None, _) => {}
+            (Some(_), Some(force)) if due(force) => next.push(Next::Again(force.again(wall))),
+            (Some(_), Some(_)) => {}
+            (Some(stop), None) if wall.since(stop.since) >= ending.force_after => {
+                next.push(Next::First(ActionStep::Force, machine.id.clone()));
+            }
+            (Some(stop), None) if due(stop) => next.push(Next::Again(stop.again(wall))),
+            (Some(_), None) => {}
         }
     }
     next
 }
 
-/// The starts that are due after a top-up, where the policy wants them: what the episode stopped,
-/// in the opposite order.
+/// The machines that this episode stopped and that are stopped still, last stopped first.
 #[must_use]
-pub fn starts(
-    profile: &PrepaidProfile,
-    machines: &[Machine],
-    stopped: &BTreeMap<ResourceId, Tried>,
-) -> Vec<Next> {
-    if !profile.restarts {
-        return Vec::new();
-    }
-    let mut machines = in_order(machines.to_vec());
-    machines.reverse();
-    let due = machines.iter().filter_map(|machine| {
-        let tried = stopped.get(&machine.id)?;
-        let again = machine.state == "Stopped" && !tried.open;
-        (again && tried.attempts < 2 * ATTEMPTS_MAX).then(|| Next {
-            machine: machine.id.clone(),
-            deed: Deed::Start,
-            attempt: tried.attempts + 1,
-        })
-    });
-    due.collect()
+pub fn stopped_by_us<'a>(actions: &'a [Action], machines: &[Machine]) -> Vec<&'a Action> {
+    let stopped = |action: &Action| {
+        let mut rows = machines.iter();
+        rows.any(|row| row.id == action.resource && row.state == "Stopped")
+    };
+    let mut found: Vec<&Action> = actions
+        .iter()
+        .filter(|one| one.step == ActionStep::Stop && one.status == ActionStatus::Done)
+        .filter(|one| stopped(one))
+        .collect();
+    found.sort_by_key(|one| (std::cmp::Reverse(one.since), one.id()));
+    found
+}
+
+/// What money has to be there before an episode that stopped machines is over: an hour's price of
+/// each of them for the horizon (microseconds).
+///
+/// # Errors
+/// [`MoneyError`] beyond the range.
+pub fn needed_again(stopped: &[&Action], horizon: i64) -> Result<Micros, MoneyError> {
+    let hour = stopped
+        .iter()
+        .try_fold(Micros::ZERO, |sum, one| sum.plus(one.per_hour))?;
+    let share = rust_decimal::Decimal::from(horizon)
+        .checked_div(rust_decimal::Decimal::from(crate::terms::time::HOUR));
+    let amount = share.and_then(|share| hour.to_decimal().checked_mul(share));
+    crate::terms::money::charge_to_micros(amount.ok_or(MoneyError::Overflow)?)
 }
 
 #[cfg(test)]

@@ -19,17 +19,34 @@ pub struct Forecast {
     pub shortfall: Micros,
 }
 
-/// The forecast at a burn. Gift credit counts at its net amount, which is a little short of what
-/// it pays for: the end is told early rather than late.
+/// The forecast at a burn, all money counted.
+///
+/// # Errors
+/// [`MoneyError`] beyond the range.
 pub fn forecast(state: &PayerState, burn_per_hour: Micros) -> Result<Forecast, MoneyError> {
+    forecast_beside(state, burn_per_hour, Micros::ZERO)
+}
+
+/// The forecast at a burn; what is put aside for storage after a stop is not there for it. Gift
+/// credit counts at its net amount, which is a little short of what it pays for: the end is told
+/// early rather than late.
+///
+/// # Errors
+/// [`MoneyError`] beyond the range.
+pub fn forecast_beside(
+    state: &PayerState,
+    burn_per_hour: Micros,
+    aside: Micros,
+) -> Result<Forecast, MoneyError> {
     let promo = state
         .purse(Purse::PromoAvailable)
         .plus(state.purse(Purse::PromoHeld))?;
     let money = state
         .spendable()?
         .plus(state.purse(Purse::Held))?
-        .plus(promo)?;
-    let cover = state.cover()?.plus(state.promo_cover()?)?;
+        .plus(promo)?
+        .minus(aside)?;
+    let cover = state.cover()?.plus(state.promo_cover()?)?.minus(aside)?;
     Ok(Forecast {
         burn_per_hour,
         until_empty: lasts(money, burn_per_hour),

@@ -6,8 +6,9 @@
 
 use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};
-use super::{forecast, ladder};
+use super::{retention, tell};
 use crate::clock::Clock;
+use crate::ledger::command::{Retention, RetentionStep};
 use crate::ledger::records::{Accrual, PayerState};
 use crate::ledger::{Command, LedgerRefusal};
 use crate::meter::resource::Interval;
@@ -16,7 +17,7 @@ use crate::rate::RateError;
 use crate::store::{Notice, Store, StoreError, Work};
 use crate::terms::ids::PayerId;
 use crate::terms::money::MoneyError;
-use crate::terms::time::{BillingMonth, HOUR, MonthError, Period, Timestamp};
+use crate::terms::time::{BillingMonth, MonthError, Period, Timestamp};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -211,12 +212,18 @@ impl Renewals {
             )?;
             let capped = (rules.caps.as_slice(), &facts.capped);
             renewal.command.caps = caps::totals(pricing, capped, &facts.intervals, through)?;
+            if self.draw(&facts, &renewal).await? {
+                continue;
+            }
             match self.store.submit(self.work(&renewal, pricing)).await {
                 Ok(done) => {
                     let over = caps::notices(&rules.caps, &done.effects.caps);
                     self.tell_caps(payer, over, through).await?;
-                    let state = done.effects.payers.into_iter().next();
-                    return self.tell(pricing, state, &renewal).await;
+                    let Some(state) = done.effects.payers.into_iter().next() else {
+                        return Ok(());
+                    };
+                    let burn = (renewal.burn_per_hour, renewal.aside);
+                    return tell::tell(&self.store, &rules, &state, burn, self.clock.wall()).await;
                 }
                 Err(StoreError::Refused(LedgerRefusal::Conflict { .. })) => {}
                 Err(fault) => return Err(fault.into()),
@@ -285,10 +292,6 @@ impl Renewals {
         Ok((capped, since))
     }
 
-    fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
-        Work::of(Command::Renew(renewal.command.clone()))
-    }
-
     /// A cap that a renewal passed although it is used up is told once a period.
     async fn tell_caps(
         &self,
@@ -324,61 +327,32 @@ impl Renewals {
         Ok(())
     }
 
-    /// Notices and the end of the money, once per episode and step.
-    async fn tell(
-        &self,
-        pricing: Pricing<'_>,
-        state: Option<PayerState>,
-        renewal: &Renewal,
-    ) -> Result<(), RenewalFault> {
-        let Some(state) = state else { return Ok(()) };
-        let payer = state.payer.clone();
-        let ahead = forecast::forecast(&state, renewal.burn_per_hour)?;
-        let now = state.accrued_through;
-        let steps = ladder::due(pricing.profile, &ahead, now);
-        let key = format!("episode/{payer}");
-        let episode = self.store.meta(&key).await?.filter(|text| !text.is_empty());
-        if steps.is_empty() {
-            if episode.is_some() {
-                let over = Work {
-                    meta: vec![(key, String::new())],
-                    ..Work::default()
-                };
-                self.store.submit(over).await?;
-            }
-            return Ok(());
+    /// Consumption is taken from the money kept for storage first; then the renewal is computed
+    /// again.
+    async fn draw(&self, facts: &Facts, renewal: &Renewal) -> Result<bool, RenewalFault> {
+        let Facts {
+            state,
+            accruals,
+            intervals,
+            ..
+        } = facts;
+        let lines = retention::draws(&renewal.command, state, accruals, intervals)?;
+        if lines.is_empty() {
+            return Ok(false);
         }
-        let episode_name = episode.clone().unwrap_or_else(|| now.to_string());
-        let told: Vec<String> = self
-            .store
-            .notices(Some(&payer), 100)
-            .await?
-            .into_iter()
-            .filter(|notice| notice.episode == episode_name)
-            .map(|notice| notice.step)
-            .collect();
-        let notices: Vec<Notice> = steps
-            .iter()
-            .filter(|step| !told.contains(&step.name()))
-            .map(|step| Notice {
-                payer: payer.clone(),
-                episode: episode_name.clone(),
-                step: step.name(),
-                text: notice_text(*step, &ahead),
-                at: now,
-            })
-            .collect();
-        if !notices.is_empty() || episode.is_none() {
-            let meta = vec![(key, episode_name)];
-            self.store
-                .submit(Work {
-                    notices,
-                    meta,
-                    ..Work::default()
-                })
-                .await?;
-        }
-        Ok(())
+        let through = renewal.command.through;
+        let command = Command::Retention(Retention {
+            id: format!("{}/draw/{}", state.payer, through.micros()),
+            payer: state.payer.clone(),
+            step: RetentionStep::Draw(lines),
+            at: through,
+        });
+        self.store.submit(Work::of(command)).await?;
+        Ok(true)
+    }
+
+    fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
+        Work::of(Command::Renew(renewal.command.clone()))
     }
 
     async fn renew_due(&self) {
@@ -475,21 +449,4 @@ struct Facts {
     accruals: Vec<Accrual>,
     intervals: Vec<Interval>,
     capped: Capped,
-}
-
-fn notice_text(step: ladder::Step, ahead: &forecast::Forecast) -> String {
-    let hours = ahead.until_empty.map_or(0, |left| left / HOUR);
-    match step {
-        ladder::Step::Notice(_) => {
-            format!(
-                "the money lasts for about {hours} h at {} an hour",
-                ahead.burn_per_hour
-            )
-        }
-        ladder::Step::RefuseRaising => format!(
-            "what runs lacks {} of its cover: nothing more can be started until it is topped up",
-            ahead.shortfall
-        ),
-        ladder::Step::Stop => "the cover ends: machines are to be stopped".to_owned(),
-    }
 }

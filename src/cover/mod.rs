@@ -8,12 +8,17 @@
 )]
 pub mod cover;
 pub mod caps;
-pub mod forecast;
 pub mod episode;
+pub mod forecast;
 pub mod ladder;
-pub mod act;
+pub mod preview;
+pub mod retention;
 pub mod settle;
+pub mod act;
+pub mod actor;
+pub mod climb;
 pub mod line;
+mod tell;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use crate::cover::cover::after_promo;
+use crate::cover::retention::staying;
 use crate::ledger::command::{HoldLeg, LineAmount};
 use crate::policy::customer::RuleSet;
 use crate::rate::{GroupNet, HoldLines, HoldPrice, OneOff, Planned, RateError};
@@ -48,9 +49,21 @@ pub fn price(
     };
     let book = rules.book_of(payer).ok_or_else(no_book)?;
     let terms = rules.terms_of(payer).ok_or_else(no_book)?;
-    let horizon = rules.profile_of(payer).ok_or_else(no_book)?.horizon;
-    let after = hold_price(book, &terms, &plan.after, &so_far, now, horizon)?;
-    let before = hold_price(book, &terms, &plan.before, &so_far, now, horizon)?;
+    let profile = rules.profile_of(payer).ok_or_else(no_book)?;
+    let hold =
+        |planned: &[Planned], so_long| hold_price(book, &terms, planned, &so_far, now, so_long);
+    let after = hold(&plan.after, profile.horizon)?;
+    let before = hold(&plan.before, profile.horizon)?;
+    let mut groups = difference(&after.groups, &before.groups);
+    let mut recurring = after.recurring.minus(before.recurring)?;
+    let kept = profile.funded_retention();
+    if kept > 0 {
+        // What stays after a stop is paid for so long from the start.
+        let more = hold(&staying(&plan.after), kept)?;
+        let less = hold(&staying(&plan.before), kept)?;
+        recurring = recurring.plus(more.recurring.minus(less.recurring)?)?;
+        add(&mut groups, difference(&more.groups, &less.groups));
+    }
     let month = BillingMonth::containing(now, &terms.zone)?;
     let due = match plan.later {
         true => Vec::new(),
@@ -61,8 +74,8 @@ pub fn price(
         .try_fold(Micros::ZERO, |sum, one| sum.plus(one.due.gross()?))?;
     let one_offs = one_offs(&due, payer, &month)?;
     Ok(Priced {
-        groups: difference(&after.groups, &before.groups),
-        total: after.recurring.minus(before.recurring)?.plus(one_off)?,
+        groups,
+        total: recurring.plus(one_off)?,
         one_off,
         per_hour: after.per_hour.minus(before.per_hour)?,
         per_month: after.per_month.minus(before.per_month)?,
@@ -148,6 +161,17 @@ fn one_offs(
         });
     }
     Ok(amounts)
+}
+
+/// Adds amounts, tax group by tax group.
+fn add(groups: &mut Vec<GroupNet>, more: Vec<GroupNet>) {
+    for one in more {
+        let mut known = groups.iter_mut();
+        match known.find(|group| group.tax_group == one.tax_group) {
+            Some(group) => group.net = group.net.saturating_add(one.net),
+            None => groups.push(one),
+        }
+    }
 }
 
 fn difference(after: &[GroupNet], before: &[GroupNet]) -> Vec<GroupNet> {

@@ -146,6 +146,9 @@ pub struct NoticeView {
     pub text: String,
     /// When, billing time.
     pub at: String,
+    /// What became of its mails and posts: `mail sent, webhook waiting (3 tries)`; empty where the
+    /// customer has no address.
+    pub delivered: String,
 }
 
 /// What an account, a project or a domain spends.

@@ -10,9 +10,11 @@ use toml::Spanned;
 use crate::policy::access::read::Reading;
 use crate::policy::books;
 use crate::policy::caps;
+use crate::policy::contact::contact;
 use crate::policy::customer::{
     Customer, ForTheRest, Owned, PayMode, RuleSet, Seller, Subject, TaxMode, TaxProfile, TaxRate,
 };
+use crate::policy::ending;
 use crate::policy::faults::Faults;
 use crate::policy::limits;
 use crate::policy::prepaid::{PrepaidProfile, WhenStoreIsDown};
@@ -258,19 +260,13 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
     let mut profile = PrepaidProfile {
         id: shape.id.clone(),
         stops: shape.stops,
-        restarts: shape.restarts,
         ..PrepaidProfile::default()
     };
-    if let Some(tag) = &shape.stop_order_tag {
-        profile.stop_order_tag.clone_from(tag);
-    }
     let times = [
         (&shape.horizon, "horizon", &mut profile.horizon),
         (&shape.worst_delay, "worst_delay", &mut profile.worst_delay),
         (&shape.stop_lead, "stop_lead", &mut profile.stop_lead),
         (&shape.retention, "retention", &mut profile.retention),
-        (&shape.stop_grace, "stop_grace", &mut profile.stop_grace),
-        (&shape.quiet, "quiet", &mut profile.quiet),
     ];
     for (text, what, place) in times {
         if let Some(read) = text.as_ref().and_then(|text| faults.duration(text, what)) {
@@ -305,6 +301,7 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
         let seconds = profile.horizon_min() / crate::terms::time::SECOND;
         faults.at(at, what, &format!("write {seconds}s or more"));
     }
+    profile.ending = ending::read(shape, profile.retention, faults);
     if rules.prepaid.insert(shape.id.clone(), profile).is_some() {
         let what = format!("prepaid profile `{}` is written twice", shape.id);
         faults.at(start, what, "give each profile an id of its own");
@@ -369,6 +366,7 @@ fn customer(written: &Spanned<shape::Customer>, rules: &mut RuleSet, faults: &mu
         show_balance: shape.show_balance,
         book: shape.book.get_ref().clone(),
         prepaid: profile.to_owned(),
+        contact: contact(shape, faults),
     };
     fits(shape, &customer, &seller, rules, faults);
     owned_once(start, &customer, rules, faults);

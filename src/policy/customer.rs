@@ -110,6 +110,15 @@ pub struct Owned {
     pub from: Timestamp,
 }
 
+/// Where a customer is told.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Contact {
+    /// Mail addresses.
+    pub mail: Vec<String>,
+    /// A URL that takes signed posts.
+    pub webhook: Option<String>,
+}
+
 /// A legal party that pays.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Customer {
@@ -139,6 +148,8 @@ pub struct Customer {
     pub book: String,
     /// Its prepaid profile.
     pub prepaid: String,
+    /// Where its notices go.
+    pub contact: Contact,
 }
 
 /// Who pays for subjects that no customer owns.

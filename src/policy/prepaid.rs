@@ -1,5 +1,6 @@
 //! Pure: the terms of prepaid customers: horizon, delays, notices, what happens at the end.
 
+use crate::policy::ending::{Ending, RetentionBy};
 use crate::terms::time::{HOUR, SECOND};
 
 /// Renewal interval while less than 24 hours of burn are available.
@@ -35,17 +36,19 @@ pub struct PrepaidProfile {
     pub when_store_is_down: WhenStoreIsDown,
     /// Whether machines are stopped at the end; else raising calls are refused only.
     pub stops: bool,
-    /// How long an orderly stop may take before a forced one follows.
-    pub stop_grace: i64,
-    /// The tag of a machine with the number that orders stops; small ones stop first.
-    pub stop_order_tag: String,
-    /// Whether machines that were stopped at the end start again with the money.
-    pub restarts: bool,
-    /// How long after a start of the gate or an alarm of its clock nothing is stopped, wall time.
-    pub quiet: i64,
+    /// How the end goes on.
+    pub ending: Ending,
 }
 
 impl PrepaidProfile {
+    /// How long storage is kept on the customer's own money, which holds and cover carry.
+    #[must_use]
+    pub const fn funded_retention(&self) -> i64 {
+        match self.ending.retention_by {
+            RetentionBy::Funded if self.stops => self.retention,
+            _ => 0,
+        }
+    }
     /// The longest renewal interval: (H − d) / 2.
     #[must_use]
     pub const fn renewal_relaxed(&self) -> i64 {
@@ -72,10 +75,7 @@ impl Default for PrepaidProfile {
             notices: vec![72 * HOUR, 24 * HOUR, HOUR],
             when_store_is_down: WhenStoreIsDown::Closed,
             stops: false,
-            stop_grace: 300 * SECOND,
-            stop_order_tag: "faregate.stop-order".to_owned(),
-            restarts: false,
-            quiet: 900 * SECOND,
+            ending: Ending::default(),
         }
     }
 }

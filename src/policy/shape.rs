@@ -216,6 +216,9 @@ pub(super) struct Customer {
     pub show_balance: bool,
     pub book: Spanned<String>,
     pub prepaid: Option<Spanned<String>>,
+    #[serde(default)]
+    pub mail: Vec<Spanned<String>>,
+    pub webhook: Option<Spanned<String>>,
 }
 
 fn yes() -> bool {
@@ -250,6 +253,12 @@ pub(super) struct Prepaid {
     #[serde(default)]
     pub restarts: bool,
     pub quiet: Option<Spanned<String>>,
+    pub protect_tag: Option<String>,
+    pub stops_at_once: Option<Spanned<i64>>,
+    pub retry_after: Option<Spanned<String>>,
+    pub retention_by: Option<Spanned<String>>,
+    pub delete_after: Option<Spanned<String>>,
+    pub delete_notices: Option<Vec<Spanned<String>>>,
 }
 
 /// `[book]`: the version of a price book that the file's `[[line]]`s are.

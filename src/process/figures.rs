@@ -31,6 +31,7 @@ pub fn of(product: &Product) -> Vec<Figure> {
             count(caps.working()),
         ),
     ];
+    figures.extend(super::ladder::figures(product));
     if let Some(tls) = &product.front.entrance.tls {
         figures.push(plain(
             "faregate_certificates_refused",

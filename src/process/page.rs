@@ -11,7 +11,7 @@ use crate::ops::metrics::Figure;
 use crate::ops::source::{Answering, OpsSource, media_type};
 use crate::ops::views::{
     AlarmView, CallView, CountingView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView,
-    MetersPage, NoticeView, PayerView, ROWS_MAX, ServerView, TotalView,
+    MetersPage, PayerView, ROWS_MAX, ServerView, TotalView,
 };
 use crate::policy::customer::RuleSet;
 use crate::rate::month;
@@ -24,8 +24,6 @@ use std::sync::Arc;
 
 /// Documents listed.
 const DOCUMENTS_MAX: u32 = 500;
-/// Notices of one payer shown.
-const NOTICES_MAX: u32 = 10;
 
 /// Answers from a running product.
 #[derive(Debug)]
@@ -134,6 +132,7 @@ async fn live(product: &Product) -> Result<LiveView, StoreError> {
     differences(product, &mut view);
     view.policy_faults = product.reloads.faults().len();
     view.alarms = alarms(product, &parked, &view);
+    view.alarms.extend(super::ladder::alarms(product).await?);
     Ok(view)
 }
 
@@ -165,10 +164,7 @@ async fn payer(
     let gift = state
         .purse(Purse::PromoAvailable)
         .plus(state.purse(Purse::PromoHeld));
-    let notices = product
-        .store
-        .notices(Some(&state.payer), NOTICES_MAX)
-        .await?;
+    let notices = super::ladder::notices(product, &state.payer).await?;
     let customer = rules.customers.get(&state.payer);
     Ok(PayerView {
         id: state.payer.to_string(),
@@ -195,14 +191,7 @@ async fn payer(
         why,
         accrued_through: state.accrued_through.to_string(),
         meters: running.len(),
-        notices: notices
-            .into_iter()
-            .map(|n| NoticeView {
-                step: n.step,
-                text: n.text,
-                at: n.at.to_string(),
-            })
-            .collect(),
+        notices,
     })
 }
 
@@ -434,17 +423,6 @@ fn alarms(
             act: "look whether the caller's role lets him act for the other".to_owned(),
         }
     }));
-    alarms.extend(
-        product
-            .ladder
-            .given_up()
-            .into_iter()
-            .map(|(payer, what)| AlarmView {
-                kind: "not-stopped".to_owned(),
-                what: format!("{payer}: {what}, and its money has ended"),
-                act: "stop it in CloudStack by hand; what it runs on is overdraft".to_owned(),
-            }),
-    );
     let unresolved = IntentStatus::Unresolved.name();
     for hold in view.holds.iter().filter(|hold| hold.status == unresolved) {
         alarms.push(AlarmView {

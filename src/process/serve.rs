@@ -78,12 +78,16 @@ impl Node {
         let post = Post::open(&config).inspect_err(|fault| {
             tracing::warn!(verb = "serve", %fault, "no new node can take over from this one");
         });
+        let mut config = config;
+        // Port 0 is another one by now; the ladder calls the gate like anybody.
+        config.listen.gate = gate;
         let (product, queues) = wiring::open(config).await?;
+        let outbox = super::ladder::outbox(&product)?;
         let (stop, stopped) = watch::channel(false);
         let (run, running) = watch::channel(Run::Serve);
         take_up(&product).await?;
         let standing = background(&product, queues, &stopped);
-        tokio::spawn(super::ladder::run(product.clone(), gate, stopped.clone()));
+        tokio::spawn(outbox.run(stopped.clone()));
         tokio::spawn(super::console::serve(product.clone(), ops, stopped.clone()));
         if let Some(metrics) = sockets.one(Role::Metrics)? {
             let metrics = tokio::net::TcpListener::from_std(metrics)?;
@@ -259,6 +263,13 @@ fn background(
     let renewals = product.renewals.clone();
     let stopped = stop.clone();
     tokio::spawn(async move { renewals.run(queues.wake, stopped).await });
+    let (ladder, stopped) = (product.ladder.clone(), stop.clone());
+    tokio::spawn(async move { ladder.run(stopped).await });
+    tokio::spawn(super::ladder::meter(
+        product.clone(),
+        queues.acted,
+        stop.clone(),
+    ));
     tokio::spawn(product.follower.clone().run(queues.followed, stop.clone()));
     tokio::spawn(probes(product.clone(), stop.clone()));
     tokio::spawn(product.gate.counters.clone().run(stop.clone()));

@@ -5,6 +5,8 @@ use crate::clock::Clock;
 use crate::config::vault::Vault;
 use crate::config::{self, Config, Fault};
 use crate::counters::{Counters, Shared};
+use crate::cover::act::Ladder;
+use crate::cover::actor::Acted;
 use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
 use crate::gate::keys::Keys;
@@ -53,6 +55,8 @@ pub struct Product {
     pub directory: Arc<Directory>,
     /// Renewals.
     pub renewals: Arc<Renewals>,
+    /// The end ladder.
+    pub ladder: Arc<Ladder>,
     /// The live meter.
     pub meter: Arc<Meter>,
     /// The follower of jobs.
@@ -67,8 +71,6 @@ pub struct Product {
     pub months: super::months::LastMonth,
     /// What became of changed policies.
     pub reloads: super::reload::Reloads,
-    /// Who stops machines at the end of the money.
-    pub ladder: super::ladder::Ladder,
 }
 
 /// The receiving ends of the product's queues.
@@ -80,6 +82,8 @@ pub struct Queues {
     pub followed: mpsc::Receiver<Followed>,
     /// Judged calls to note.
     pub audit: mpsc::Receiver<AuditRow>,
+    /// What the ladder did, for the meter.
+    pub acted: mpsc::Receiver<Acted>,
 }
 
 /// Loads and checks the policies.
@@ -138,8 +142,16 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let servers = servers(&config)?;
     let service = Arc::new(service(&config, servers.clone(), &clock));
     let directory = Arc::new(Directory::new(service.clone()));
-    let (wake, followed, audit, queues) = queues();
+    let (actor, acted) = super::ladder::actor(&config, &servers, &clock);
+    let (wake, followed, audit, queues) = queues(acted);
     let renewals = Arc::new(Renewals::new(store.clone(), rules.clone(), clock.clone()));
+    let ladder = Ladder::new(
+        store.clone(),
+        rules.clone(),
+        clock.clone(),
+        renewals.clone(),
+        actor,
+    );
     let meter = Meter::open(
         store.clone(),
         service.clone(),
@@ -178,13 +190,13 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         service,
         directory,
         renewals,
+        ladder: Arc::new(ladder),
         meter,
         follower: Arc::new(follower),
         sweep: Arc::new(sweep),
         gate: Arc::new(gate),
         months: super::months::LastMonth::default(),
         reloads: super::reload::Reloads::default(),
-        ladder: super::ladder::Ladder::default(),
     };
     Ok((Arc::new(product), queues))
 }
@@ -218,7 +230,9 @@ pub fn place(config: &Config, serves: bool) -> Place {
 }
 
 /// What goes into the queues of payers, calls and notes, and their receiving ends.
-fn queues() -> (
+fn queues(
+    acted: mpsc::Receiver<Acted>,
+) -> (
     mpsc::Sender<PayerId>,
     mpsc::Sender<Followed>,
     mpsc::Sender<AuditRow>,
@@ -231,6 +245,7 @@ fn queues() -> (
         wake: wake_end,
         followed: followed_end,
         audit: audit_end,
+        acted,
     };
     (wake, followed, audit, ends)
 }

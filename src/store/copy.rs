@@ -97,6 +97,21 @@ const TABLES: [Table; 12] = [
         14 end_source text
     )),
 ];
+const LADDER: [Table; 3] = [
+    table!("episode" by "payer, name" (
+        0 payer text, 1 name text, 2 stopping number, 3 stopped number, 4 ended number
+    )),
+    table!("ladder_action" by "id" (
+        0 id text, 1 payer text, 2 episode text, 3 step text, 4 resource text, 5 name text,
+        6 per_hour number, 7 status text, 8 tries number, 9 job text, 10 since number,
+        11 at number, 12 note text
+    )),
+    table!("outbox" by "id" (
+        0 id text, 1 payer text, 2 episode text, 3 step text, 4 channel text, 5 target text,
+        6 subject text, 7 body text, 8 status text, 9 tries number, 10 since number,
+        11 at number, 12 note text
+    )),
+];
 const NOTICES: Table = table!("notice" by "payer, at" (
     0 payer text, 1 episode text, 2 step text, 3 text text, 4 at number
 ));
@@ -111,7 +126,7 @@ pub(super) async fn copy(
     let fault = |error: sqlx::Error| StoreError::of(file, &error);
     into.execute(query("BEGIN")).await.map_err(fault)?;
     told("transfer", transfers(from, into, file).await?);
-    for table in TABLES.iter().chain([&NOTICES]) {
+    for table in TABLES.iter().chain([&NOTICES]).chain(&LADDER) {
         told(table.name, rows(table, from, into, file).await?);
     }
     into.execute(query("COMMIT")).await.map_err(fault)?;

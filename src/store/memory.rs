@@ -7,6 +7,7 @@
 use super::claims;
 use super::error::StoreError;
 use super::facts::Facts;
+use super::ladder::LadderRows;
 use super::work::{Done, Intent, IntentChange, IntervalChange, Notice, StoredInterval, Work};
 use crate::ledger::caps::{Cap, CapShare, CappedResource};
 use crate::ledger::records::{Accrual, Hold, HoldStatus, Transfer};
@@ -38,6 +39,8 @@ pub struct Rows {
     pub notices: Vec<Notice>,
     /// Values by name.
     pub meta: BTreeMap<String, String>,
+    /// Rows of the end ladder.
+    pub ladder: LadderRows,
 }
 
 impl Rows {
@@ -71,6 +74,9 @@ impl Rows {
             }
         }
         self.meta.extend(work.meta.iter().cloned());
+        work.ladder
+            .iter()
+            .for_each(|change| self.ladder.apply(change));
         Ok(done)
     }
 

@@ -16,6 +16,7 @@ mod facts;
 mod from_row;
 mod group;
 mod health;
+mod ladder;
 mod lease;
 mod lock;
 pub mod memory;
@@ -33,6 +34,7 @@ pub use backup::{BackupFault, Manifest, read_manifest, rebuild, restore};
 pub use check::Verified;
 pub use error::StoreError;
 pub use facts::{AuditRow, CachedKey, Facts, Snapshot, UsageRow};
+pub use ladder::{LadderChange, LadderRows};
 pub use lease::Standing;
 pub use read::TransferRow;
 pub use work::{

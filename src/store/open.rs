@@ -19,9 +19,10 @@ pub(super) const LEDGER: &str = "ledger.db";
 pub(super) const FACTS: &str = "facts.db";
 
 /// Steps of `ledger.db`, oldest first.
-pub(super) const LEDGER_STEPS: [&str; 2] = [
+pub(super) const LEDGER_STEPS: [&str; 3] = [
     include_str!("../../migrations/sqlite/ledger/0001_books.sql"),
     include_str!("../../migrations/sqlite/ledger/0002_caps.sql"),
+    include_str!("../../migrations/sqlite/ledger/0003_ladder.sql"),
 ];
 /// Steps of `facts.db`, oldest first.
 pub(super) const FACTS_STEPS: [&str; 2] = [

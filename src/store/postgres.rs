@@ -18,9 +18,10 @@ use std::time::Duration;
 pub(super) const NAME: &str = "PostgreSQL";
 
 /// Steps of the ledger's schema, oldest first: the same as SQLite's.
-pub(super) const LEDGER_STEPS: [&str; 2] = [
+pub(super) const LEDGER_STEPS: [&str; 3] = [
     include_str!("../../migrations/postgres/ledger/0001_books.sql"),
     include_str!("../../migrations/postgres/ledger/0002_caps.sql"),
+    include_str!("../../migrations/postgres/ledger/0003_ladder.sql"),
 ];
 /// Steps of the facts' schema, oldest first.
 pub(super) const FACTS_STEPS: [&str; 2] = [

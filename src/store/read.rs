@@ -23,13 +23,13 @@ pub struct TransferRow {
 }
 
 impl Store {
-    async fn all<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Vec<T>> {
+    pub(super) async fn all<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Vec<T>> {
         let rows = self.readers()?.fetch(query).await;
         let rows = rows.map_err(|error| StoreError::of(self.file(), &error))?;
         rows.iter().map(read).collect()
     }
 
-    async fn one<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Option<T>> {
+    pub(super) async fn one<T>(&self, query: Query, read: fn(&Row) -> Read<T>) -> Read<Option<T>> {
         Ok(self.all(query, read).await?.into_iter().next())
     }
 

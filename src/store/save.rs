@@ -112,7 +112,8 @@ impl Group<'_> {
             .map(|(key, value)| (key, value))
             .collect();
         let meta = meta.into_iter().map(|(key, value)| json!([key, value]));
-        self.bulk(sql::PUT_META, meta.collect()).await
+        self.bulk(sql::PUT_META, meta.collect()).await?;
+        self.save_ladder(works).await
     }
 }
 

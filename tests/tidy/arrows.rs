@@ -46,8 +46,21 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         folder: "cover",
-        pure: &["terms", "cloudstack", "policy", "rate", "ledger", "meter"],
-        edge: &["store", "upstream", "clock", "telemetry", "meter::planned"],
+        pure: &[
+            "terms",
+            "cloudstack",
+            "policy",
+            "rate",
+            "ledger",
+            "meter",
+            "notice",
+        ],
+        edge: &["store", "upstream", "clock", "telemetry"],
+    },
+    Row {
+        folder: "notice",
+        pure: &["terms", "policy"],
+        edge: &["store", "clock", "telemetry"],
     },
     Row {
         folder: "gate",
@@ -120,6 +133,7 @@ pub const ROWS: &[Row] = &[
             "meter",
             "reconcile",
             "bill",
+            "notice",
         ],
         edge: &[
             "store",
@@ -138,6 +152,8 @@ pub const ROWS: &[Row] = &[
             "terms",
             "cloudstack::usage_type",
             "ledger",
+            "cover",
+            "notice",
             "meter",
             "reconcile",
             "bill",
@@ -172,6 +188,7 @@ pub const ROWS: &[Row] = &[
             "meter",
             "reconcile",
             "bill",
+            "notice",
         ],
         edge: &[
             "store",

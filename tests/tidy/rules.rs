@@ -324,6 +324,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "src/gate/line.rs",
             "src/gate/line/",
             "src/upstream/",
+            "src/notice/webhook.rs",
             "src/ops/",
             "src/sandbox/",
         ],
@@ -332,7 +333,14 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("minijinja", &["src/bill/", "src/ops/"]),
     ("quick_xml", &["src/cloudstack/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
-    ("hmac", &["src/cloudstack/", "src/gate/authenticate.rs"]),
+    (
+        "hmac",
+        &[
+            "src/cloudstack/",
+            "src/gate/authenticate.rs",
+            "src/notice/signing.rs",
+        ],
+    ),
     ("getrandom", &["src/clock.rs", "src/config/vault.rs"]),
 ];
 

@@ -4,6 +4,7 @@
 //! State lies in a folder, so that a second `demo` goes on where the first one was.
 
 mod child;
+mod ladder;
 mod policies;
 mod print;
 mod seed;
@@ -54,9 +55,12 @@ pub struct DemoArguments {
 enum Then {
     /// Jump ahead in billing time, through every renewal between
     Skip {
-        /// `1d`, any number of days or hours (`36h`), or `month`: to the start of the next month
+        /// `1d`, any number of days, hours or minutes (`36h`, `30m`), or `month`: to the start of
+        /// the next month
         how_far: String,
     },
+    /// Let the prepaid customer's money end in one that runs, notice by notice, and come back
+    Ladder,
 }
 
 /// Runs the demo until it is asked to stop, or skips ahead in one that runs.
@@ -67,6 +71,9 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
         .build()?;
     if let Some(Then::Skip { how_far }) = &arguments.then {
         return runtime.block_on(skip::skip(&arguments.state, how_far));
+    }
+    if let Some(Then::Ladder) = &arguments.then {
+        return runtime.block_on(ladder::run(&arguments.state));
     }
     runtime.block_on(serve(arguments))
 }

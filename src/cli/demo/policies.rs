@@ -30,6 +30,9 @@ horizon = "1h"          # a hold and the cover pay for the next hour
 worst_delay = "2m"
 stop_lead = "15m"
 notices = ["72h", "24h", "1h"]
+stops = true            # machines are stopped as the cover ends, in the order of their tags
+quiet = "0s"            # in earnest: 15 minutes after a start nothing is stopped
+restarts = true         # a top-up starts them again
 "#;
 
 const BOOK: &str = r#"# Prices of the demo: a small VM (1 vCPU, 1 GiB) runs at 0.36 an hour, net.

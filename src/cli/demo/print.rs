@@ -82,6 +82,8 @@ fn people(state: &DemoState, balances: &[Micros]) {
     }
     println!("Skip ahead in billing time from a second terminal:\n");
     println!("  faregate demo skip 1d      # or: faregate demo skip month\n");
+    println!("See what happens as money ends, from the first notice to the stop and back:\n");
+    println!("  faregate demo ladder\n");
     println!("Stop with Ctrl-C; `faregate demo` goes on where it was, `--fresh` starts anew.");
 }
 

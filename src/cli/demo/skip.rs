@@ -1,6 +1,6 @@
 //! Edge: `faregate demo skip`: billing time jumps ahead, and every renewal between is made.
 
-use super::state::Folder;
+use super::state::{DemoState, Folder};
 use crate::cli::ledger::get;
 use crate::clock::Clock;
 use crate::terms::time::{BillingMonth, HOUR, SECOND, Timestamp};
@@ -22,9 +22,22 @@ pub async fn skip(state: &Path, how_far: &str) -> anyhow::Result<ExitCode> {
         .context("no demo ran in this folder yet; start `faregate demo`")?;
     let clock = Clock::with_billing_file(&folder.clock_file())?;
     let target = target(clock.billing(), how_far)?;
-    let ops = SocketAddr::from(([127, 0, 0, 1], demo.ops_port));
-    folder.skip_to(target)?;
     eprintln!("billing time is {target}; renewals between are made");
+    to(&folder, &demo, target, true).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Moves billing time on to an instant and waits until every payer is renewed up to it; says how
+/// far it is where asked.
+pub async fn to(
+    folder: &Folder,
+    demo: &DemoState,
+    target: Timestamp,
+    aloud: bool,
+) -> anyhow::Result<()> {
+    let ops = SocketAddr::from(([127, 0, 0, 1], demo.ops_port));
+    let clock = Clock::system();
+    folder.skip_to(target)?;
     let started = clock.monotonic();
     while clock.monotonic().duration_since(started) < PATIENCE {
         let (status, text) = get(ops, "/accrued-through")
@@ -35,11 +48,15 @@ pub async fn skip(state: &Path, how_far: &str) -> anyhow::Result<ExitCode> {
             _ => bail!("the demo does not say how far it is: {status} {text}"),
         };
         if behind >= target {
-            eprintln!("\nevery payer is renewed up to {behind}");
-            return Ok(ExitCode::SUCCESS);
+            if aloud {
+                eprintln!("\nevery payer is renewed up to {behind}");
+            }
+            return Ok(());
         }
-        eprint!("\rrenewed up to {behind}   ");
-        std::io::stderr().flush()?;
+        if aloud {
+            eprint!("\rrenewed up to {behind}   ");
+            std::io::stderr().flush()?;
+        }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     bail!(
@@ -55,12 +72,13 @@ fn target(now: Timestamp, how_far: &str) -> anyhow::Result<Timestamp> {
     }
     let (number, unit) = how_far.split_at(how_far.len().saturating_sub(1));
     let number: i64 = number.parse().with_context(|| {
-        format!("`{how_far}` is not a time; write for example 1d, 36h or month")
+        format!("`{how_far}` is not a time; write for example 1d, 36h, 30m or month")
     })?;
     let unit = match unit {
         "d" => 24 * HOUR,
         "h" => HOUR,
-        _ => bail!("`{how_far}` is not a time; write for example 1d, 36h or month"),
+        "m" => 60 * SECOND,
+        _ => bail!("`{how_far}` is not a time; write for example 1d, 36h, 30m or month"),
     };
     if !(1..=3_660).contains(&number) {
         bail!("`{how_far}` is out of range; skip at most ten years");

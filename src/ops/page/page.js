@@ -156,7 +156,7 @@ const stepName = (step) => stepSeconds(step) === null ? spoken(step) : `last ${s
 
 function notices(payer) {
   if (!payer.notices.length) return null;
-  const line = (notice) => [el("b", {}, stepName(notice.step)), ` ${minute(notice.at)} \u2014 `, el("bdi", {}, notice.text)];
+  const line = (notice) => [el("b", {}, stepName(notice.step)), ` ${minute(notice.at)} \u2014 `, el("bdi", {}, notice.text), notice.delivered ? el("span", { class: "dim" }, ` [${notice.delivered}]`) : null];
   const told = [...payer.notices].sort((a, b) => b.at.localeCompare(a.at) || stepRank(a.step) - stepRank(b.step));
   const [last, ...earlier] = told;
   if (!earlier.length) return el("p", { class: "notice" }, "Notice ", ...line(last));

@@ -63,6 +63,7 @@ fn notice(step: &str, words: &str) -> NoticeView {
         step: text(step),
         text: text(words),
         at: text("2026-11-23T01:12:09Z"),
+        delivered: text("mail sent"),
     }
 }
 
