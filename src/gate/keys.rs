@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const LOOKUPS_A_SECOND: usize = 50;
 
 /// Commands after which a key, a user or an account may not be what it was.
-const CHANGE_KEYS: [&str; 26] = [
+const CHANGE_KEYS: [&str; 33] = [
     "registerUserKeys",
     "createUser",
     "updateUser",
@@ -50,7 +50,14 @@ const CHANGE_KEYS: [&str; 26] = [
     "addUserToProject",
     "deleteAccountFromProject",
     "deleteUserFromProject",
+    "updateRole",
+    "deleteRole",
+    "importRole",
+    "enableRole",
+    "disableRole",
+    "updateRolePermission",
     "updateConfiguration",
+    "resetConfiguration",
 ];
 
 /// Whether a key, a user or an account may not be what it was after this command.
@@ -314,5 +321,37 @@ fn unclear(what: &str) -> UpstreamError {
         server: String::new(),
         what: what.to_owned(),
         sent: Sent::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloudstack::command::CommandTable;
+
+    #[test]
+    fn every_command_that_the_table_says_to_drop_keys_does() {
+        let table = CommandTable::new(&[]).unwrap();
+        let of_table: Vec<&str> = table
+            .iter()
+            .filter(|command| command.drops_key)
+            .map(|command| command.name.as_str())
+            .collect();
+        assert!(of_table.len() > 10, "{of_table:?}");
+        let kept: Vec<_> = of_table
+            .into_iter()
+            .filter(|name| !changes_people(name))
+            .collect();
+        assert_eq!(kept, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_drops_keys_is_a_command_that_there_is() {
+        let table = CommandTable::new(&[]).unwrap();
+        let unknown: Vec<_> = CHANGE_KEYS
+            .map(|name| (name, table.get(name).is_some()))
+            .into();
+        let unknown: Vec<_> = unknown.into_iter().filter(|(_, known)| !known).collect();
+        assert_eq!(unknown, []);
     }
 }

@@ -1,7 +1,7 @@
 //! Edge: everything the stand-in's cloud holds, and the look-ups that all commands share.
 
 use super::records::{
-    Account, Address, DiskOffering, Domain, Event, Job, KeyPair, Network, Offering, Project,
+    Account, Address, DiskOffering, Domain, Event, Job, KeyPair, Network, Offering, Project, Role,
     Snapshot, Thing, User, Vm, VmSize, Volume,
 };
 use super::table::{Row, Table};
@@ -28,6 +28,8 @@ pub struct Cloud {
     pub key_pairs: Table<KeyPair>,
     #[serde(default)]
     pub things: Table<Thing>,
+    #[serde(default)]
+    pub roles: Table<Role>,
     pub jobs: Table<Job>,
     pub events: Table<Event>,
     /// What the usage server reads.
@@ -80,6 +82,7 @@ impl Cloud {
         self.snapshots.reindex();
         self.key_pairs.reindex();
         self.things.reindex();
+        self.roles.reindex();
         self.jobs.reindex();
         self.events.reindex();
         self.count_used();
@@ -150,6 +153,14 @@ impl Cloud {
         self.accounts.iter().find(|account| {
             !account.removed && account.domain == domain && account.name.eq_ignore_ascii_case(name)
         })
+    }
+
+    /// The role of an account: id, type, name.
+    #[must_use]
+    pub fn role_of(&self, account: &Account) -> (&str, &str, &str) {
+        let (id, kind, name) = super::fixed::role_of(account.kind);
+        let own = account.role.as_deref().and_then(|id| self.roles.find(id));
+        own.map_or((id, kind, name), |role| (&role.id, kind, &role.name))
     }
 
     /// The user with that API key, found as CloudStack's database does: any case, blanks after.

@@ -72,10 +72,23 @@ rows! {
         created: i64,
         /// It came with the cloud.
         is_default: bool,
+        /// Its role; none for the one that its type comes with.
+        role: Option<String>,
         /// The project it stands for.
         project: Option<String>,
         /// Limits that differ from the defaults, by type; primary storage in GiB.
         limits: BTreeMap<u8, i64>,
+        /// It is gone.
+        removed: bool,
+    }
+    /// A role that was made; those that come with a cloud are `fixed.rs`'s.
+    Role {
+        /// Name.
+        name: String,
+        /// Text.
+        text: String,
+        /// Type of the accounts that it is for.
+        kind: i64,
         /// It is gone.
         removed: bool,
     }

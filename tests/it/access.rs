@@ -1,5 +1,6 @@
 //! Access rules at the gate: who is refused what, by which rule, in CloudStack's own form.
 
+use crate::browser::Browser;
 use crate::reload::write;
 use crate::stage::{Caller, Stage, until};
 
@@ -93,6 +94,59 @@ fn a_denied_call_never_reaches_the_management_server() {
     assert_eq!(status(&stranger, "listUsers", &[]), 401);
     assert_eq!(stranger.deploy(&vm).unwrap().status, 401);
     assert_eq!(status(&stranger, "listEvents", &[]), 531);
+}
+
+/// What the gate learnt of a caller lasts half a minute; the rule follows the new name at once, for
+/// a signed call as in a login session.
+#[test]
+fn a_role_that_is_renamed_or_given_away_counts_by_its_new_name_at_once() {
+    let stage = Stage::start("access-role", &[]);
+    let (admin, paula) = (stage.customer(0), stage.customer(0));
+    let admin = Caller {
+        key: stage.admin().key,
+        secret: stage.admin().secret,
+        ..admin
+    };
+    let ok = |command: &str, params: &[(&str, &str)]| {
+        let heard = admin.call(command, params).unwrap();
+        assert_eq!(heard.status, 200, "{command}: {heard:?}");
+        heard.inside()
+    };
+    let made = ok("createRole", &[("name", "Interns"), ("type", "User")]);
+    let role = made["role"]["id"].as_str().unwrap();
+    let found = ok(
+        "listAccounts",
+        &[("listall", "true"), ("name", "prepaid-paula")],
+    );
+    let account = found["account"][0]["id"].as_str().unwrap();
+    write(
+        &stage,
+        "access/test.toml",
+        &[
+            rule(
+                "interns",
+                "command = [\"listNetworks\"]\nrole = [\"Interns\"]",
+            ),
+            rule("others", "command = [\"listVolumes\"]\nrole = [\"Staff\"]"),
+            rule("loaded", "command = [\"listEvents\"]"),
+        ]
+        .concat(),
+    );
+    until("the rules are in force", || {
+        status(&paula, "listEvents", &[]) == 531
+    });
+    let mut browser = Browser::login(&stage.text("/endpoint"), "prepaid-paula");
+    let mut by_role = |networks: u16, volumes: u16| {
+        assert_eq!(status(&paula, "listNetworks", &[]), networks);
+        assert_eq!(status(&paula, "listVolumes", &[]), volumes);
+        assert_eq!(browser.call("listNetworks", &[]).status, networks);
+        assert_eq!(browser.call("listVolumes", &[]).status, volumes);
+    };
+    by_role(200, 200);
+    ok("updateAccount", &[("id", account), ("roleid", role)]);
+    by_role(531, 200);
+    ok("updateRole", &[("id", role), ("name", "Staff")]);
+    by_role(200, 531);
 }
 
 #[test]

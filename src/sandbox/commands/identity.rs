@@ -305,7 +305,15 @@ fn changed(
 
 fn update_account(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
     let name = call.text("newname").map(str::to_owned);
+    let role = call.text("roleid").map(str::to_owned);
+    let known = |id: &str| cloud.roles.find(id).is_some_and(|role| !role.removed);
+    if role.as_deref().is_some_and(|id| !known(id)) {
+        return Err(call.no_such("roleid"));
+    }
     changed(cloud, call, |account| {
+        if role.is_some() {
+            account.role = role;
+        }
         if let Some(name) = name {
             account.name = name;
         }

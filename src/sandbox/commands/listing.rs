@@ -19,7 +19,6 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>, name: &str) -> Option<Result<Repl
         "listTemplates" => templates(call),
         "listCapabilities" => capabilities(call),
         "listApis" => apis(call),
-        "listRoles" => roles(call),
         "listOsTypes" => os_types(call),
         "listHypervisors" => call.listed("hypervisor", &["Simulator"], |n| json!({ "name": n })),
         "listConfigurations" => configurations(call),
@@ -121,20 +120,6 @@ fn apis(call: &Call<'_>) -> Result<Reply, Refused> {
         return Err(refused(530, 9999, text));
     }
     Ok(Reply::Now(json!({ "count": rows.len(), "api": rows })))
-}
-
-fn roles(call: &Call<'_>) -> Result<Reply, Refused> {
-    let rows: Vec<_> = fixed::roles()
-        .iter()
-        .filter(|role| call.names(role.1, role.3))
-        .collect();
-    call.listed("role", &rows, |(_, id, kind, name)| {
-        json!({
-            "id": id, "name": name, "type": kind,
-            "description": format!("Default {} role", name.to_lowercase()),
-            "isdefault": true, "ispublic": true, "state": "ENABLED",
-        })
-    })
 }
 
 fn os_types(call: &Call<'_>) -> Result<Reply, Refused> {

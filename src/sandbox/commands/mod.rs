@@ -9,6 +9,7 @@ pub mod listing;
 pub mod network;
 pub mod project;
 pub mod resource_limit;
+pub mod role;
 pub mod thing;
 pub mod usage;
 pub mod user;
@@ -33,6 +34,7 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
         .or_else(|| volume::run(cloud, call, name))
         .or_else(|| network::run(cloud, call, name))
         .or_else(|| identity::run(cloud, call, name))
+        .or_else(|| role::run(cloud, call, name))
         .or_else(|| user::run(cloud, call, name))
         .or_else(|| project::run(cloud, call, name))
         .or_else(|| thing::run(cloud, call, name))

@@ -3,7 +3,6 @@
 use super::{Shown, printed};
 use crate::sandbox::call::Caller;
 use crate::sandbox::cloud::Cloud;
-use crate::sandbox::fixed::role_of;
 use crate::sandbox::limits;
 use crate::sandbox::records::{Account, Domain, Project, User};
 use serde_json::{Value, json};
@@ -101,7 +100,7 @@ fn zero() -> Value {
 #[must_use]
 pub fn account(cloud: &Cloud, account: &Account, caller: &Caller, min: bool) -> Value {
     let mut out = Shown::new();
-    let (role, role_type, role_name) = role_of(account.kind);
+    let (role, role_type, role_name) = cloud.role_of(account);
     out.put("id", account.id.as_str())
         .put("name", account.name.as_str())
         .put("accounttype", account.kind)
@@ -170,7 +169,7 @@ pub fn user(cloud: &Cloud, user: &User, caller: &Caller, listed: bool) -> Value 
     let mut out = Shown::new();
     let unknown = Account::default();
     let account = cloud.accounts.find(&user.account).unwrap_or(&unknown);
-    let (role, role_type, role_name) = role_of(account.kind);
+    let (role, role_type, role_name) = cloud.role_of(account);
     let domain = cloud.domains.find(&account.domain);
     let is_below =
         caller.domain != account.domain && cloud.is_under(&account.domain, &caller.domain);
