@@ -35,6 +35,9 @@ pub struct Cloud {
     /// What the usage server reads.
     #[serde(with = "super::usage_log")]
     pub usage: Vec<UsageEvent>,
+    /// Settings that differ from their defaults, by name.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
     /// Faults switched on: how often each still strikes (for `slow`, milliseconds).
     pub faults: BTreeMap<String, u64>,
     /// What accounts use, by account: kept with every change, so that limits cost nothing.

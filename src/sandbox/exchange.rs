@@ -5,7 +5,7 @@ use super::catalogue::{Command, catalogue};
 use super::cloud::Moment;
 use super::refused::{Refused, forbidden, unauthorized, unknown_command};
 use super::server::Sandbox;
-use super::session::{self, Proof};
+use super::session::{self, KeyPlaces, Proof};
 use super::work::Work;
 use super::{auth, commands, control, finish, further, pages, write};
 use crate::cloudstack::envelope::{
@@ -160,7 +160,9 @@ fn strikes(sandbox: &Sandbox, fault: &str) -> bool {
 /// The caller: by a live session, else by signature.
 fn caller(sandbox: &Sandbox, asked: &Asked<'_>) -> Result<Caller, Refused> {
     let wall = sandbox.options.clock.wall();
-    let proof = sandbox.sessions().prove(asked.cookies, asked.params, wall);
+    let places = KeyPlaces::of(&sandbox.look());
+    let shown = (asked.cookies, asked.params);
+    let proof = sandbox.sessions().prove(shown, places, wall);
     let cloud = sandbox.look();
     let found = match proof {
         Proof::User(user) => Caller::of_user(&cloud, &user),

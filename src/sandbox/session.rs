@@ -11,6 +11,50 @@ use std::collections::HashMap;
 /// Seconds without a call after which a session ends.
 pub const TIMEOUT_SECONDS: i64 = 1_800;
 
+/// The setting that says where a session's key has to be.
+pub const CHECK_LOCATIONS: &str = "api.sessionkey.check.locations";
+
+/// Where a session's key has to be. A key that is in a place where it need not be has to be right
+/// too, whatever the setting (`HttpUtils.validateSessionKey`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KeyPlaces {
+    /// In either.
+    CookieOrParameter,
+    /// In the parameter.
+    ParameterOnly,
+    /// In both.
+    #[default]
+    CookieAndParameter,
+}
+
+impl KeyPlaces {
+    /// The setting's value, as CloudStack spells it.
+    #[must_use]
+    pub fn named(value: &str) -> Option<Self> {
+        Some(match value {
+            "CookieOrParameter" => Self::CookieOrParameter,
+            "ParameterOnly" => Self::ParameterOnly,
+            "CookieAndParameter" => Self::CookieAndParameter,
+            _ => return None,
+        })
+    }
+
+    /// What a cloud is set to.
+    #[must_use]
+    pub fn of(cloud: &Cloud) -> Self {
+        let set = cloud.settings.get(CHECK_LOCATIONS);
+        set.and_then(|value| Self::named(value)).unwrap_or_default()
+    }
+
+    const fn are_shown(self, cookie: bool, parameter: bool) -> bool {
+        match self {
+            Self::CookieOrParameter => cookie || parameter,
+            Self::ParameterOnly => parameter,
+            Self::CookieAndParameter => cookie && parameter,
+        }
+    }
+}
+
 /// One session.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -49,11 +93,12 @@ impl Sessions {
         self.live.insert(id.to_owned(), session);
     }
 
-    /// What the cookies prove. Cookie and parameter `sessionkey` must both be there and agree.
+    /// What the cookies prove: the key is in every place that the setting asks for it in, and
+    /// right wherever it is. The first cookie of the name counts.
     pub fn prove(
         &mut self,
-        cookies: &[(String, String)],
-        params: &ParamMap,
+        (cookies, params): (&[(String, String)], &ParamMap),
+        places: KeyPlaces,
         now: Timestamp,
     ) -> Proof {
         let Some(id) = live_id(cookies) else {
@@ -67,9 +112,11 @@ impl Sessions {
             return Proof::None;
         }
         let cookie = cookies.iter().find(|(name, _)| name == "sessionkey");
-        let agrees = cookie.is_some_and(|(_, key)| *key == session.key)
-            && params.get("sessionkey") == Some(session.key.as_str());
-        if agrees {
+        let cookie = cookie.map(|(_, key)| key.as_str());
+        let parameter = params.get("sessionkey");
+        let mut shown = [cookie, parameter].into_iter().flatten();
+        let agrees = shown.all(|key| key == session.key);
+        if agrees && places.are_shown(cookie.is_some(), parameter.is_some()) {
             session.last = now;
             return Proof::User(session.user.clone());
         }

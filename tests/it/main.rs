@@ -35,6 +35,7 @@ mod demo;
 mod browser;
 mod budgets;
 mod sessions;
+mod session_places;
 mod session_recordings;
 mod servers;
 mod ui;

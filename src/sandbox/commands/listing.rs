@@ -21,7 +21,6 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>, name: &str) -> Option<Result<Repl
         "listApis" => apis(call),
         "listOsTypes" => os_types(call),
         "listHypervisors" => call.listed("hypervisor", &["Simulator"], |n| json!({ "name": n })),
-        "listConfigurations" => configurations(call),
         _ => return None,
     })
 }
@@ -135,27 +134,6 @@ fn os_types(call: &Call<'_>) -> Result<Reply, Refused> {
             "id": id, "name": name, "oscategoryid": "7cd0cd0c-e6ca-11f1-b146-02fc00000001",
             "oscategoryname": "CentOS", "description": name, "isuserdefined": false,
             "fordisplay": true,
-        })
-    })
-}
-
-fn configurations(call: &Call<'_>) -> Result<Reply, Refused> {
-    let known = [
-        ("usage.stats.job.aggregation.range", "60"),
-        ("enable.usage.server", "true"),
-        ("usage.execution.timezone", "UTC"),
-        ("default.page.size", "500"),
-        ("expunge.delay", "60"),
-        ("allow.user.expunge.recover.vm", "true"),
-    ];
-    let rows: Vec<_> = known
-        .iter()
-        .filter(|(name, _)| call.names(name, name))
-        .collect();
-    call.listed("configuration", &rows, |(name, value)| {
-        json!({
-            "category": "Usage", "name": name, "value": value, "defaultvalue": value,
-            "description": "", "isdynamic": false, "component": "sandbox", "type": "String",
         })
     })
 }

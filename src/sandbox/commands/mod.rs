@@ -1,5 +1,6 @@
 //! Edge: what each command does at once; the rest is `finish/`, when its job is due.
 
+pub mod configuration;
 pub mod deploy;
 pub mod event;
 pub mod identity;
@@ -29,6 +30,7 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
     check_parameters(call)?;
     let name = call.command.name;
     None.or_else(|| listing::run(cloud, call, name))
+        .or_else(|| configuration::run(cloud, call, name))
         .or_else(|| job::run(cloud, call, name))
         .or_else(|| vm::run(cloud, call, name))
         .or_else(|| volume::run(cloud, call, name))
