@@ -7,6 +7,7 @@ use crate::cloudstack::{signature, time};
 use crate::terms::ids::{CsAccountId, CsDomainId};
 use crate::terms::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
 
 /// What is known of an API key.
 #[derive(Clone, Debug)]
@@ -15,18 +16,8 @@ pub struct KeyEntry {
     pub api_key: String,
     /// Its secret: arbitrary UTF-8.
     pub secret: SecretString,
-    /// The user's id.
-    pub user: String,
-    /// The account.
-    pub account: CsAccountId,
-    /// The account's name.
-    pub account_name: String,
-    /// 0 user, 1 root admin, 2 domain admin.
-    pub account_kind: i64,
-    /// The name of the account's role, where CloudStack tells it.
-    pub role: Option<String>,
-    /// Domain ids from the root down to the account's own.
-    pub domains: Vec<CsDomainId>,
+    /// Whose it is.
+    pub person: Arc<Person>,
     /// User and account are enabled, and the key may be used.
     pub enabled: bool,
 }
@@ -52,19 +43,19 @@ pub struct Person {
 /// [`caller`] and [`of_session`] alone.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    person: Person,
-    key: Option<KeyEntry>,
+    person: Arc<Person>,
+    key: Option<Arc<KeyEntry>>,
 }
 
 impl Caller {
     /// The key that verified the call; none in a login session, whose calls cannot be signed anew.
     #[must_use]
-    pub const fn key(&self) -> Option<&KeyEntry> {
-        self.key.as_ref()
+    pub fn key(&self) -> Option<&KeyEntry> {
+        self.key.as_deref()
     }
     /// Who he is.
     #[must_use]
-    pub const fn person(&self) -> &Person {
+    pub fn person(&self) -> &Person {
         &self.person
     }
     /// His own domain.
@@ -76,7 +67,7 @@ impl Caller {
 
 /// The caller of a call in a login session that CloudStack itself said to be this person's.
 #[must_use]
-pub const fn of_session(person: Person) -> Caller {
+pub const fn of_session(person: Arc<Person>) -> Caller {
     Caller { person, key: None }
 }
 
@@ -88,28 +79,15 @@ const NOBODYS_SECRET: &[u8] = b"nobody";
 ///
 /// # Errors
 /// [`Refusal::NotVerified`].
-pub fn caller(call: &Call, key: Option<&KeyEntry>, now: Timestamp) -> Result<Caller, Refusal> {
+pub fn caller(call: &Call, key: Option<&Arc<KeyEntry>>, now: Timestamp) -> Result<Caller, Refusal> {
     let secret = key.map_or(NOBODYS_SECRET, |key| key.secret.expose_secret().as_bytes());
     let agrees = signature::agrees(&call.params, secret);
     match key {
         Some(key) if agrees && key.enabled && in_time(call, now) => Ok(Caller {
-            person: person(key),
+            person: key.person.clone(),
             key: Some(key.clone()),
         }),
         _ => Err(Refusal::NotVerified),
-    }
-}
-
-/// Who owns a key.
-#[must_use]
-pub fn person(key: &KeyEntry) -> Person {
-    Person {
-        user: Some(key.user.clone()),
-        account: key.account.clone(),
-        account_name: key.account_name.clone(),
-        account_kind: key.account_kind,
-        role: key.role.clone(),
-        domains: key.domains.clone(),
     }
 }
 

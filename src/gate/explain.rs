@@ -28,6 +28,7 @@ use crate::terms::ids::{CallId, CapId};
 use crate::terms::time::SECOND;
 use explanation::{AccessTold, CallLimitTold, CallerTold, CapTold, VerdictTold};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Who is asked about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -144,21 +145,21 @@ async fn caller(gate: &Gate, who: &As) -> Result<Option<Caller>, String> {
             if !entry.enabled {
                 return Err("the key, its user or its account is off".to_owned());
             }
-            authenticate::person(&entry)
+            entry.person.clone()
         }
         As::Account(id) => {
             let account = gate.directory.account_by_id(id).await;
             let account = account.map_err(|fault| fault.what)?;
             let account = account.ok_or("CloudStack does not know this account")?;
             let path = gate.directory.path(&account.domain).await;
-            Person {
+            Arc::new(Person {
                 user: None,
                 account: account.id.clone(),
                 account_name: account.name.clone(),
                 account_kind: account.kind,
                 role: account.role.clone(),
                 domains: path.map_err(|fault| fault.what)?.unwrap_or_default(),
-            }
+            })
         }
     };
     Ok(Some(authenticate::of_session(person)))

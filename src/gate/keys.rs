@@ -1,7 +1,7 @@
 //! Edge: API key → user → account → domain path → secret, asked of CloudStack by the reading
 //! service account, kept for half a minute, encrypted at rest.
 
-use super::authenticate::KeyEntry;
+use super::authenticate::{KeyEntry, Person};
 use crate::clock::Clock;
 use crate::cloudstack::tree::Node;
 use crate::config::vault::Vault;
@@ -238,26 +238,29 @@ impl Keys {
         Ok(Some(KeyEntry {
             api_key: text("apikey").unwrap_or_else(|_| key.to_owned()),
             secret: SecretString::from(keys.text_of("secretkey").unwrap_or_default().to_owned()),
-            user: id,
-            account: CsAccountId::from(account_id),
-            account_name: text("account")?,
-            account_kind: user.number_of("accounttype").unwrap_or(0),
-            role: account.and_then(|account| account.role),
-            domains,
+            person: Arc::new(Person {
+                user: Some(id),
+                account: CsAccountId::from(account_id),
+                account_name: text("account")?,
+                account_kind: user.number_of("accounttype").unwrap_or(0),
+                role: account.and_then(|account| account.role),
+                domains,
+            }),
             enabled,
         }))
     }
 
     async fn seal(&self, key: &str, entry: &KeyEntry) {
+        let person = &entry.person;
         let sealed = Sealed {
             api_key: entry.api_key.clone(),
             secret: entry.secret.expose_secret().to_owned(),
-            user: entry.user.clone(),
-            account: entry.account.to_string(),
-            account_name: entry.account_name.clone(),
-            account_kind: entry.account_kind,
-            role: entry.role.clone(),
-            domains: entry.domains.iter().map(ToString::to_string).collect(),
+            user: person.user.clone().unwrap_or_default(),
+            account: person.account.to_string(),
+            account_name: person.account_name.clone(),
+            account_kind: person.account_kind,
+            role: person.role.clone(),
+            domains: person.domains.iter().map(ToString::to_string).collect(),
             enabled: entry.enabled,
         };
         let key_hash = hash(key);
@@ -291,12 +294,14 @@ impl Keys {
         Some(KeyEntry {
             api_key: sealed.api_key,
             secret: SecretString::from(sealed.secret),
-            user: sealed.user,
-            account: CsAccountId::from(sealed.account),
-            account_name: sealed.account_name,
-            account_kind: sealed.account_kind,
-            role: sealed.role,
-            domains: sealed.domains.into_iter().map(CsDomainId::from).collect(),
+            person: Arc::new(Person {
+                user: Some(sealed.user),
+                account: CsAccountId::from(sealed.account),
+                account_name: sealed.account_name,
+                account_kind: sealed.account_kind,
+                role: sealed.role,
+                domains: sealed.domains.into_iter().map(CsDomainId::from).collect(),
+            }),
             enabled: sealed.enabled,
         })
     }

@@ -175,7 +175,7 @@ pub(super) async fn verified(
         let entry = gate.keys.entry(name).await;
         entry.map_err(|fault| Refusal::CannotAsk(fault.what))?
     };
-    authenticate::caller(call, key.as_deref(), gate.clock.wall())
+    authenticate::caller(call, key.as_ref(), gate.clock.wall())
 }
 
 /// Types, finds the owner and the payer, and prices.

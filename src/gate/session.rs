@@ -161,6 +161,7 @@ pub(super) async fn caller(core: &Core, call: &Call, peer: SocketAddr) -> Result
     let path = path.map_err(|fault| Refusal::CannotAsk(fault.what))?;
     let mut person = own.person;
     person.domains = path.unwrap_or_else(|| vec![own.domain]);
+    let person = Arc::new(person);
     let vouched = Vouched {
         shown,
         person: person.clone(),

@@ -11,6 +11,7 @@ use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::terms::ids::CsDomainId;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// The session keys that one request carries, hashed, each in its place. A request that shows
 /// what a proved one showed carries the key in every place that CloudStack asks for it in.
@@ -26,7 +27,7 @@ pub struct Vouched {
     /// What the request showed that CloudStack was asked with.
     pub shown: Shown,
     /// Whose it is.
-    pub person: Person,
+    pub person: Arc<Person>,
 }
 
 /// An account as `listAccounts` names it to the account itself.

@@ -12,7 +12,7 @@ use faregate::cloudstack::command::{Class, CommandTable, PriceRule};
 use faregate::cloudstack::query::ParamMap;
 use faregate::cloudstack::signature;
 use faregate::gate::ask::Asker;
-use faregate::gate::authenticate::{self, Caller, KeyEntry};
+use faregate::gate::authenticate::{self, Caller, KeyEntry, Person};
 use faregate::gate::parse::{self, RawRequest, Routed};
 use faregate::gate::refusal::Refusal;
 use faregate::gate::typed;
@@ -156,15 +156,18 @@ impl Firm {
         let user = self.world.ok(&self.world.admin, &asked).await["user"].clone();
         let domain = text(&user["domainid"]);
         let path = self.directory.path(&domain.as_str().into()).await.unwrap();
-        let entry = KeyEntry {
-            api_key: keys.api_key.clone(),
-            secret: keys.secret.clone().into(),
-            user: text(&user["id"]),
+        let person = Person {
+            user: Some(text(&user["id"])),
             account: text(&user["accountid"]).into(),
             account_name: text(&user["account"]),
             account_kind: user["accounttype"].as_i64().unwrap(),
             role: None,
             domains: path.unwrap(),
+        };
+        let entry = KeyEntry {
+            api_key: keys.api_key.clone(),
+            secret: keys.secret.clone().into(),
+            person: Arc::new(person),
             enabled: true,
         };
         let mut map = map_of(&[("command", "listZones"), ("apikey", &keys.api_key)]);
@@ -180,7 +183,7 @@ impl Firm {
         let Ok(Routed::Api(call)) = parse::request(&raw) else {
             panic!("{target}");
         };
-        authenticate::caller(&call, Some(&entry), Clock::system().wall()).unwrap()
+        authenticate::caller(&call, Some(&Arc::new(entry)), Clock::system().wall()).unwrap()
     }
 
     /// Whose the gate says that it is.

@@ -59,8 +59,11 @@ fn set(stage: &Stage, value: &str) {
     assert_eq!(told["configuration"]["value"], value, "{told}");
 }
 
+/// Whether cookie and parameter are enough.
+type Suffices = fn(bool, bool) -> bool;
+
 /// The setting's value, and which of cookie and parameter have to be there.
-const SETTINGS: [(&str, fn(bool, bool) -> bool); 3] = [
+const SETTINGS: [(&str, Suffices); 3] = [
     ("CookieAndParameter", |cookie, parameter| {
         cookie && parameter
     }),

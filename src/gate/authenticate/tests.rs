@@ -7,18 +7,20 @@ use crate::gate::parse::Method;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_391_220);
 
-fn key(enabled: bool) -> KeyEntry {
-    KeyEntry {
+fn key(enabled: bool) -> Arc<KeyEntry> {
+    Arc::new(KeyEntry {
         api_key: "key".to_owned(),
         secret: SecretString::from("sécret"),
-        user: "u".to_owned(),
-        account: "a".into(),
-        account_name: "a".to_owned(),
-        account_kind: 0,
-        role: None,
-        domains: vec!["d".into()],
+        person: Arc::new(Person {
+            user: Some("u".to_owned()),
+            account: "a".into(),
+            account_name: "a".to_owned(),
+            account_kind: 0,
+            role: None,
+            domains: vec!["d".into()],
+        }),
         enabled,
-    }
+    })
 }
 
 fn call(parameters: &[(&str, &str)], secret: &str) -> Call {
@@ -39,7 +41,7 @@ fn call(parameters: &[(&str, &str)], secret: &str) -> Call {
     }
 }
 
-fn is_caller(call: &Call, key: Option<&KeyEntry>) -> bool {
+fn is_caller(call: &Call, key: Option<&Arc<KeyEntry>>) -> bool {
     caller(call, key, NOW).is_ok()
 }
 

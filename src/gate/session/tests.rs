@@ -25,14 +25,14 @@ fn call(session: &str) -> Call {
 fn vouch(sessions: &Sessions, call: &Call) {
     let vouched = Vouched {
         shown: session_key::shown(call).unwrap(),
-        person: Person {
+        person: Arc::new(Person {
             user: None,
             account: "a".into(),
             account_name: "a".to_owned(),
             account_kind: 0,
             role: None,
             domains: vec!["d".into()],
-        },
+        }),
     };
     let session = session_key::id(call.cookies.as_ref().unwrap());
     sessions.vouched.insert(session, Arc::new(vouched));

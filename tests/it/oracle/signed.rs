@@ -4,9 +4,10 @@ use super::{Jetty, java};
 use crate::campaign::Draw;
 use faregate::cloudstack::query::ParamMap;
 use faregate::cloudstack::signature;
-use faregate::gate::authenticate::{KeyEntry, caller};
+use faregate::gate::authenticate::{KeyEntry, Person, caller};
 use faregate::gate::parse::{self, RawRequest, Routed};
 use faregate::terms::time::Timestamp;
+use std::sync::Arc;
 
 /// The oracle judges `expires` at this instant.
 const NOW: i64 = 1_800_000_000;
@@ -26,15 +27,17 @@ fn verdict(secret: &str, query: &str) -> bool {
     let key = KeyEntry {
         api_key: call.params.get("apikey").unwrap().to_owned(),
         secret: secret.to_owned().into(),
-        user: "u".into(),
-        account: "a".into(),
-        account_name: "a".into(),
-        account_kind: 0,
-        role: None,
-        domains: Vec::new(),
+        person: Arc::new(Person {
+            user: Some("u".into()),
+            account: "a".into(),
+            account_name: "a".into(),
+            account_kind: 0,
+            role: None,
+            domains: Vec::new(),
+        }),
         enabled: true,
     };
-    caller(&call, Some(&key), Timestamp::from_seconds(NOW)).is_ok()
+    caller(&call, Some(&Arc::new(key)), Timestamp::from_seconds(NOW)).is_ok()
 }
 
 #[test]
