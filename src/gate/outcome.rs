@@ -80,7 +80,11 @@ pub(super) async fn give_back(
     _why: Outcome,
 ) {
     let at = gate.clock.billing();
-    let command = judged.hold.map(|hold| Booking::GiveBack { hold, at });
+    let command = judged.hold.map(|hold| Booking::GiveBack {
+        hold,
+        one_off: Vec::new(),
+        at,
+    });
     let update = IntentChange::Update {
         call: judged.id,
         status: IntentStatus::GivenBack,
@@ -212,6 +216,7 @@ async fn settle_sync(
         intents: vec![update],
         hold: judged.hold,
         in_doubt: followed.in_doubt.clone(),
+        succeeded: true,
     };
     if let Err(fault) = record(gate, &followed, settlement).await {
         tracing::error!(verb = "settle", call = %judged.id, %fault, "not settled; hold stays");

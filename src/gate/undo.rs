@@ -33,7 +33,11 @@ pub(super) fn begin(gate: &Gate, call: CallId, hold: Option<HoldId>) {
             };
             let at = clock.billing();
             let work = Work {
-                command: Some(Command::GiveBack { hold, at }),
+                command: Some(Command::GiveBack {
+                    hold,
+                    one_off: Vec::new(),
+                    at,
+                }),
                 intents: vec![update],
                 ..Work::default()
             };

@@ -390,10 +390,12 @@ pub enum Command {
         /// When.
         at: Timestamp,
     },
-    /// Nothing came of the call.
+    /// Nothing came of the call, or what came of it is others' to pay (ADR 0024).
     GiveBack {
         /// Which hold.
         hold: HoldId,
+        /// One-off prices that fell due for those others, per payer and line.
+        one_off: Vec<LineAmount>,
         /// When.
         at: Timestamp,
     },

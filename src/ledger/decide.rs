@@ -57,7 +57,7 @@ fn apply(command: &Command, draft: &mut Draft<'_>) -> Result<(), LedgerRefusal> 
         Command::Hold {
             hold, call, legs, ..
         } => hold::hold(draft, *hold, *call, legs),
-        Command::GiveBack { hold, .. } => hold::give_back(draft, *hold),
+        Command::GiveBack { hold, one_off, .. } => hold::give_back(draft, *hold, one_off),
         Command::Settle { hold, one_off, .. } => hold::settle(draft, *hold, one_off),
         Command::Renew(it) => renew::renew(draft, it),
         Command::RenewAll(all) => all.iter().try_for_each(|it| renew::renew(draft, it)),

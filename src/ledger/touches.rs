@@ -142,8 +142,7 @@ impl Command {
                     t.caps(&leg.payer, named);
                 }
             }
-            Self::GiveBack { hold, .. } => t.holds.push(*hold),
-            Self::Settle { hold, one_off, .. } => {
+            Self::GiveBack { hold, one_off, .. } | Self::Settle { hold, one_off, .. } => {
                 t.holds.push(*hold);
                 lines(&mut t, one_off);
             }

@@ -263,7 +263,11 @@ impl Follower {
                 )
             }
             (Verdict::GiveBack, hold) => (
-                hold.map(|hold| Command::GiveBack { hold, at }),
+                hold.map(|hold| Command::GiveBack {
+                    hold,
+                    one_off: Vec::new(),
+                    at,
+                }),
                 IntentStatus::GivenBack,
             ),
             (Verdict::Wait, _) => (None, IntentStatus::Unresolved),
@@ -287,6 +291,7 @@ impl Follower {
             intents,
             hold: call.hold,
             in_doubt: call.in_doubt.clone(),
+            succeeded: matches!(verdict, Verdict::Settle { one_off: true }),
         }
     }
 

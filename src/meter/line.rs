@@ -6,6 +6,7 @@
 //! decided on less than all of it.
 
 use super::inventory::Inventory;
+use super::moved::{self, Moved};
 use super::observe::{FactQuestion, Observed, ObservedCall, observe};
 use super::resource::{Interval, Owner};
 use super::running::Running;
@@ -14,9 +15,9 @@ use crate::cloudstack::tree::Node;
 use crate::ledger::Command;
 use crate::policy::customer::{OwnerPath, PayerChoice, RuleSet};
 use crate::store::{
-    AuditRow, Intent, IntentChange, IntervalChange, Store, StoreError, StoredInterval, Work,
+    AuditRow, IntentChange, IntervalChange, Store, StoreError, StoredInterval, Work,
 };
-use crate::terms::ids::{CallId, HoldId, IntervalId, PayerId};
+use crate::terms::ids::{HoldId, IntervalId, PayerId};
 use crate::terms::time::Timestamp;
 use crate::upstream::UpstreamError;
 use crate::upstream::directory::Directory;
@@ -54,17 +55,8 @@ pub struct Settlement {
     pub hold: Option<HoldId>,
     /// The payer whom the call is held against, where that need not be the owner's.
     pub in_doubt: Option<PayerId>,
-}
-
-/// A call that was held against its caller and turned out to be another payer's.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Moved {
-    /// Which call.
-    pub call: CallId,
-    /// Who called.
-    pub caller: PayerId,
-    /// Who pays for what it made.
-    pub payer: Option<PayerId>,
+    /// It succeeded: one-off prices fall due for what it started.
+    pub succeeded: bool,
 }
 
 /// Moves that are shown to operators, newest first.
@@ -185,9 +177,9 @@ impl Meter {
                 return Err(fault.into());
             }
         };
-        let moved = moved(&settlement, &intervals);
+        let moved = moved::moved(&settlement, &intervals);
         let settlement = match &moved {
-            Some(_) => given_back(settlement),
+            Some(_) => moved::given_back(settlement, &self.rules.load(), &intervals),
             None => settlement,
         };
         let work = Work {
@@ -440,37 +432,3 @@ impl Filled {
         observe(&call, inventory)
     }
 }
-
-/// Whether what a call in doubt made or changed belongs to another payer than the one whom it is
-/// held against.
-fn moved(settlement: &Settlement, intervals: &[IntervalChange]) -> Option<Moved> {
-    let caller = settlement.in_doubt.clone()?;
-    let (IntentChange::Update { call, .. } | IntentChange::Insert(Intent { call, .. })) =
-        settlement.intents.first()?;
-    let payer = intervals.iter().find_map(|change| match change {
-        IntervalChange::Insert(row) | IntervalChange::Replace(row) => {
-            (row.payer.as_ref() != Some(&caller)).then(|| row.payer.clone())
-        }
-        IntervalChange::End { .. } => None,
-    })?;
-    Some(Moved {
-        call: *call,
-        caller,
-        payer,
-    })
-}
-
-/// The caller's money goes back; the payer of what was made is renewed from its first second.
-fn given_back(settlement: Settlement) -> Settlement {
-    let command = match settlement.command {
-        Some(Command::Settle { hold, at, .. }) => Some(Command::GiveBack { hold, at }),
-        other => other,
-    };
-    Settlement {
-        command,
-        ..settlement
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -9,6 +9,7 @@ pub mod resource;
 mod running;
 pub mod spend;
 pub mod line;
+pub mod moved;
 pub mod follow;
 pub mod planned;
 pub mod kinds;

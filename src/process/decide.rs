@@ -103,7 +103,11 @@ fn work(
     let (command, status, what) = match word {
         Word::AskAgain => (None, IntentStatus::Answered, "CloudStack is asked again"),
         Word::GiveBack => (
-            Some(Command::GiveBack { hold, at }),
+            Some(Command::GiveBack {
+                hold,
+                one_off: Vec::new(),
+                at,
+            }),
             IntentStatus::GivenBack,
             "the money went back",
         ),

@@ -70,6 +70,7 @@ async fn a_hold_made_on_one_node_is_given_back_on_another() {
     assert_eq!(raced(&nodes, 1).await, 1);
     let open = nodes[0].open_holds(Some(&payer())).await.unwrap();
     let back = Command::GiveBack {
+        one_off: vec![],
         hold: open[0].id,
         at: Timestamp::from_seconds(3),
     };

@@ -124,7 +124,7 @@ fn figures_of_a_payer_are_told_to_his_own_users_alone() {
 }
 
 /// A project of the prepaid customer's account for which another customer pays.
-fn team(stage: &mut Stage) -> String {
+fn team(stage: &mut Stage, book: &str) -> String {
     let direct = Caller {
         endpoint: stage.text("/sandbox/endpoint"),
         ..stage.customer(0)
@@ -138,7 +138,7 @@ fn team(stage: &mut Stage) -> String {
     text.push_str(&format!(
         "\n[[customer]]\nid = \"team\"\nname = \"team\"\naddress = [\"3 Sample Street\"]\n\
          seller = \"house\"\nmode = \"postpaid\"\ncredit_line = \"10.00\"\ntax = \"domestic\"\n\
-         book = \"demo\"\nprepaid = \"standard\"\nowns = [{{ project = \"{project}\" }}]\n"
+         book = \"{book}\"\nprepaid = \"standard\"\nowns = [{{ project = \"{project}\" }}]\n"
     ));
     std::fs::write(&file, text).unwrap();
     stage.kill_gate();
@@ -146,26 +146,28 @@ fn team(stage: &mut Stage) -> String {
     project
 }
 
-#[test]
-fn what_a_call_in_doubt_made_all_the_same_is_its_owners_to_pay_with_an_alarm() {
-    let mut stage = Stage::start("moved", &[]);
-    let project = team(&mut stage);
+/// A volume in a project, asked for by the prepaid customer.
+fn volume_in(stage: &Stage, project: &str) -> Vec<(String, String)> {
     let paula = stage.customer(0);
-    let offerings = paula
-        .call("listDiskOfferings", &[("name", "Small")])
-        .unwrap();
-    let offering = offerings.inside()["diskoffering"][0]["id"].clone();
-    let words = [
+    let offerings = paula.call("listDiskOfferings", &[("name", "Small")]);
+    let offering = offerings.unwrap().inside()["diskoffering"][0]["id"].clone();
+    [
         ("name", "v"),
         ("zoneid", &stage.text("/zone_id")),
         ("diskofferingid", offering.as_str().unwrap()),
-        ("projectid", &project),
+        ("projectid", project),
     ]
-    .map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
-    let words: Vec<(&str, &str)> = words
-        .iter()
-        .map(|(n, v)| (n.as_str(), v.as_str()))
-        .collect();
+    .map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+#[test]
+fn what_a_call_in_doubt_made_all_the_same_is_its_owners_to_pay_with_an_alarm() {
+    let mut stage = Stage::start("moved", &[]);
+    let project = team(&mut stage, "demo");
+    let paula = stage.customer(0);
+    let words = volume_in(&stage, &project);
+    let words = crate::stage::pairs(&words);
     let (before, free) = holds(&stage, "prepaid-paula");
     // The cloud says that she is no member, and takes her call.
     stage.fault("hides-members", 1);
@@ -186,6 +188,61 @@ fn what_a_call_in_doubt_made_all_the_same_is_its_owners_to_pay_with_an_alarm() {
         crate::metered_types::metered(&stage).contains_key(&id)
     });
     assert_eq!(holds(&stage, "prepaid-paula"), (before + 1, free));
+}
+
+/// Amounts of a payer's one-off prices, as the books have them.
+fn one_offs(stage: &Stage, payer: &str) -> Vec<String> {
+    let config = stage.config();
+    let rows = ["ledger", "transfers", "--config", &config, "--payer", payer];
+    let rows = stage.faregate(&rows);
+    rows.lines()
+        .filter(|row| row.contains("  one-off "))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Each of the two has a set-up price of his own: 0.50 hers, 0.05 the team's, 20 % tax included at
+/// use. She held hers and has it back; the team owes its own, once, for what succeeded.
+#[test]
+fn a_set_up_price_is_owed_by_whose_the_thing_is_and_at_his_own_price() {
+    let mut stage = Stage::start("moved-set-up", &[]);
+    let tariffs = stage.folder.join("policies/tariffs");
+    let demo = tariffs.join("2020-01-01-demo.toml");
+    let text = std::fs::read_to_string(&demo).unwrap();
+    let with = |id: &str, one_off: &str| {
+        let line = "component = \"volume_gib\"\n";
+        let priced = format!("{line}one_off = \"{one_off}\"\n");
+        let book = text.replace("id = \"demo\"", &format!("id = \"{id}\""));
+        book.replace(line, &priced)
+    };
+    std::fs::write(&demo, with("demo", "0.50")).unwrap();
+    std::fs::write(tariffs.join("2020-01-01-team.toml"), with("team", "0.05")).unwrap();
+    let project = team(&mut stage, "team");
+    stage.top_up("prepaid-paula", "5.00", "P-1");
+    let words = volume_in(&stage, &project);
+    let words = crate::stage::pairs(&words);
+    let paula = stage.customer(0);
+    stage.fault("hides-members", 1);
+    let (before, free) = holds(&stage, "prepaid-paula");
+    let heard = paula.call("createVolume", &words).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
+    until("her hold is given back", || {
+        holds(&stage, "prepaid-paula") == (before + 1, free.clone())
+    });
+    assert_eq!(one_offs(&stage, "prepaid-paula"), Vec::<String>::new());
+    let owed = one_offs(&stage, "team");
+    assert!(owed.len() == 1 && owed[0].contains("0.060000"), "{owed:?}");
+    // What fails is nobody's.
+    stage.fault("job-fails", 1);
+    let heard = paula.call("createVolume", &words).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
+    assert_eq!(paula.job_end(heard.inside()["jobid"].as_str().unwrap()), 2);
+    until("her hold is given back again", || {
+        holds(&stage, "prepaid-paula") == (before + 2, free.clone())
+    });
+    assert_eq!(one_offs(&stage, "team"), owed);
+    let told = stage.faregate(&["ledger", "verify", "--config", &stage.config()]);
+    assert!(!told.contains("fault"), "{told}");
 }
 
 fn live(stage: &Stage) -> String {

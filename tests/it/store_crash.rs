@@ -18,6 +18,7 @@ const CALLERS: u128 = 8;
 
 fn give_back(number: u128) -> Command {
     Command::GiveBack {
+        one_off: vec![],
         hold: HoldId::from_bits(number),
         at: Timestamp::from_seconds(3),
     }

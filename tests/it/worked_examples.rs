@@ -54,6 +54,7 @@ impl Story {
                 self.settle(&payer, vm, &[UsageType::AllocatedVm], instant(at));
             }
             ("nothing", [vm, "at", at]) => self.apply(&Command::GiveBack {
+                one_off: vec![],
                 hold: self.holds[*vm],
                 at: instant(at),
             }),

@@ -112,6 +112,7 @@ fn hold(id: u128, of: usize, wallet: Micros, one_off: Micros, caps: Vec<CapBound
 }
 fn give_back(id: u128) -> Command {
     Command::GiveBack {
+        one_off: vec![],
         hold: HoldId::from_bits(id),
         at: day(0),
     }

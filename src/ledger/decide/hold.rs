@@ -113,8 +113,13 @@ fn close(draft: &mut Draft<'_>, leg: &Hold, status: HoldStatus) -> Result<(), Le
     Ok(())
 }
 
-/// held → available; where the cover lacks something it is filled first.
-pub(super) fn give_back(draft: &mut Draft<'_>, hold: HoldId) -> Result<(), LedgerRefusal> {
+/// held → available; where the cover lacks something it is filled first. One-off prices of what
+/// turned out to be others' are available → accrued for them, below the floor where they must.
+pub(super) fn give_back(
+    draft: &mut Draft<'_>,
+    hold: HoldId,
+    one_off: &[LineAmount],
+) -> Result<(), LedgerRefusal> {
     for leg in open_legs(draft, hold)? {
         close(draft, &leg, HoldStatus::GivenBack)?;
         cap::give_back(draft, &leg)?;
@@ -128,6 +133,14 @@ pub(super) fn give_back(draft: &mut Draft<'_>, hold: HoldId) -> Result<(), Ledge
             leg.wallet,
         )?;
         draft.refill(&leg.payer)?;
+    }
+    for line in one_off {
+        let due = not_negative("the one-off price", line.amount)?;
+        add_line(draft, line)?;
+        draft.payer(&line.payer)?.version += 1;
+        let (from, to) = (Purse::Available, Purse::Accrued);
+        draft.shove(&line.payer, "one-off", from, to, due)?;
+        draft.refill(&line.payer)?;
     }
     Ok(())
 }

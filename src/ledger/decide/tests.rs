@@ -8,6 +8,8 @@ use crate::terms::quantity::UnitMicros;
 use crate::terms::time::BillingMonth;
 use proptest::prelude::*;
 
+mod moved;
+
 fn m(text: &str) -> Micros {
     text.parse().unwrap()
 }
@@ -260,6 +262,7 @@ fn a_command_repeated_later_is_the_same_command() {
     books.ok(&hold(1, m("0.4")));
     let give_back = |seconds| Command::GiveBack {
         hold: HoldId::from_bits(1),
+        one_off: vec![],
         at: at(seconds),
     };
     books.ok(&give_back(3));
@@ -394,6 +397,7 @@ fn command_of(step: &Step, index: usize, total: &mut i64, books: &Books) -> Opti
         Step::Hold(amount) => hold(index as u128 + 1, Micros::new(*amount)),
         Step::GiveBack(n) => Command::GiveBack {
             hold: nth(*n)?,
+            one_off: vec![],
             at: at(1),
         },
         Step::Settle(n) => Command::Settle {

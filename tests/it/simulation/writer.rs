@@ -241,7 +241,11 @@ fn release_on_time_out(world: &World) {
     let old: Vec<_> = old.map(|intent| (intent.call, intent.hold)).collect();
     for (call, hold) in old {
         let work = Work {
-            command: hold.map(|hold| Command::GiveBack { hold, at }),
+            command: hold.map(|hold| Command::GiveBack {
+                hold,
+                one_off: Vec::new(),
+                at,
+            }),
             intents: vec![IntentChange::Update {
                 call,
                 status: IntentStatus::GivenBack,

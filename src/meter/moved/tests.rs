@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::meter::resource::{Attributes, Border, BorderSource};
+use crate::meter::resource::{Interval, Owner};
 use crate::store::IntentStatus;
+use crate::terms::ids::{HoldId, IntervalId};
 
 fn row(payer: Option<&str>) -> IntervalChange {
     let owner = Owner {
@@ -20,7 +22,7 @@ fn row(payer: Option<&str>) -> IntervalChange {
         payer: payer.map(PayerId::from),
         hold: None,
         interval: Interval {
-            meter: super::super::observe::meter(
+            meter: crate::meter::observe::meter(
                 crate::cloudstack::usage_type::UsageType::Volume,
                 &"v-1".into(),
             ),
@@ -52,6 +54,7 @@ fn settlement(in_doubt: Option<&str>) -> Settlement {
         }],
         hold: Some(hold),
         in_doubt: in_doubt.map(PayerId::from),
+        succeeded: true,
     }
 }
 
@@ -61,7 +64,9 @@ fn what_a_call_in_doubt_made_for_another_payer_gives_the_callers_money_back() {
     let found = moved(&settlement, &[row(Some("owner"))]).unwrap();
     assert_eq!(found.payer, Some("owner".into()));
     assert_eq!(found.caller, "caller".into());
-    let Some(Command::GiveBack { hold, .. }) = given_back(settlement).command else {
+    let Some(Command::GiveBack { hold, .. }) =
+        given_back(settlement, &RuleSet::default(), &[]).command
+    else {
         panic!("the hold was not given back");
     };
     assert_eq!(hold, HoldId::from_bits(7));
