@@ -135,18 +135,20 @@ fn a_customer_without_money_is_stopped_in_his_own_order() {
     tag(&stage, &second, "faregate.stop-order", "2");
     tag(&stage, &first, "faregate.stop-order", "1");
     tag(&stage, &last, "faregate.protected", "true");
-    let dry = stage.faregate(&[
-        "ladder",
-        "--dry-run",
-        "--config",
-        &stage.config(),
-        "--customer",
-        PAULA,
-    ]);
-    let place = |id: &str| {
-        dry.find(&format!("({id}"))
-            .unwrap_or_else(|| panic!("{dry}"))
-    };
+    // A machine is in the ladder once its job is settled, which follows its answer.
+    let mut dry = String::new();
+    until("the ladder has all three", || {
+        dry = stage.faregate(&[
+            "ladder",
+            "--dry-run",
+            "--config",
+            &stage.config(),
+            "--customer",
+            PAULA,
+        ]);
+        dry.matches("  stop ").count() == 3
+    });
+    let place = |id: &str| dry.find(&format!("({id}")).unwrap();
     assert!(
         place(&first) < place(&second) && place(&second) < place(&last),
         "{dry}"
