@@ -5,6 +5,7 @@
 //! each takes in what the others stored before it observes, and the store refuses what was
 //! decided on less than all of it.
 
+use super::in_flight::{InFlight, Outcome};
 use super::inventory::Inventory;
 use super::moved::{self, Moved};
 use super::observe::{FactQuestion, Observed, ObservedCall, observe};
@@ -15,7 +16,7 @@ use crate::cloudstack::tree::Node;
 use crate::ledger::Command;
 use crate::policy::customer::{OwnerPath, PayerChoice, RuleSet};
 use crate::store::{
-    AuditRow, IntentChange, IntervalChange, Store, StoreError, StoredInterval, Work,
+    AuditRow, Done, IntentChange, IntervalChange, Store, StoreError, StoredInterval, Work,
 };
 use crate::terms::ids::{HoldId, IntervalId, PayerId};
 use crate::terms::time::Timestamp;
@@ -82,7 +83,15 @@ pub struct Meter {
     clock: Clock,
     wake: mpsc::Sender<PayerId>,
     running: Mutex<Running>,
+    in_flight: InFlight,
     moved: std::sync::Mutex<Vec<Moved>>,
+}
+
+/// A work that was handed in.
+struct Sent {
+    done: Outcome,
+    moved: Option<Moved>,
+    payers: BTreeSet<PayerId>,
 }
 
 impl Meter {
@@ -107,6 +116,7 @@ impl Meter {
             clock,
             wake,
             running,
+            in_flight: InFlight::default(),
             moved: std::sync::Mutex::default(),
         })
     }
@@ -122,16 +132,10 @@ impl Meter {
         settlement: Settlement,
     ) -> Result<(), MeterFault> {
         let filled = self.fill(calls).await?;
-        let mut running = self.running.lock().await;
-        for _ in 0..STALE_MAX {
-            running.catch_up(&self.store).await?;
+        let show = |running: &mut Running| {
             let _ = observe_all(calls, &filled, &mut running.inventory);
-            match self.keep(&mut running, settlement.clone()).await {
-                Err(MeterFault::Store(StoreError::Stale)) => {}
-                other => return other,
-            }
-        }
-        Err(StoreError::Stale.into())
+        };
+        self.change(show, &settlement).await
     }
 
     /// Applies changes that a sweep found.
@@ -139,17 +143,10 @@ impl Meter {
     /// # Errors
     /// [`MeterFault`].
     pub async fn apply(&self, observed: Observed) -> Result<(), MeterFault> {
-        let mut running = self.running.lock().await;
-        let running = &mut *running;
-        for _ in 0..STALE_MAX {
-            running.catch_up(&self.store).await?;
-            observed.clone().apply_to(&mut running.inventory);
-            match self.keep(running, Settlement::default()).await {
-                Err(MeterFault::Store(StoreError::Stale)) => {}
-                other => return other,
-            }
-        }
-        Err(StoreError::Stale.into())
+        let show = |running: &mut Running| {
+            let _ = observed.clone().apply_to(&mut running.inventory);
+        };
+        self.change(show, &Settlement::default()).await
     }
 
     /// What runs now.
@@ -161,22 +158,68 @@ impl Meter {
     /// Looks at the inventory without changing it.
     pub async fn with_inventory<T>(&self, look: impl FnOnce(&Inventory) -> T) -> T {
         let mut running = self.running.lock().await;
-        if let Err(fault) = running.catch_up(&self.store).await {
-            tracing::warn!(verb = "meter", %fault, "what other nodes saw is not known yet");
+        if let Err(fault) = self.know(&mut running).await {
+            tracing::warn!(verb = "meter", %fault, "what was stored is not known yet");
         }
         look(&running.inventory)
     }
 
-    /// Stores the difference between the inventory and its rows, with the settlement.
-    async fn keep(&self, running: &mut Running, settlement: Settlement) -> Result<(), MeterFault> {
-        let mut payers = BTreeSet::new();
-        let intervals = match self.difference(running, settlement.hold, &mut payers).await {
-            Ok(changes) => changes,
-            Err(fault) => {
-                *running = Running::read_back(&self.store).await?;
-                return Err(fault.into());
+    /// The inventory as the store has it: read back after a work that was not done, and with what
+    /// other nodes stored.
+    async fn know(&self, running: &mut Running) -> Result<(), StoreError> {
+        if self.in_flight.is_broken() {
+            self.in_flight.quiet().await;
+            *running = Running::read_back(&self.store).await?;
+            self.in_flight.mended();
+        }
+        running.catch_up(&self.store).await
+    }
+
+    /// Shows something to the inventory and stores what changes by it, with the settlement.
+    /// Changes of different things wait for their commits side by side: one sync serves them all.
+    async fn change(
+        &self,
+        show: impl Fn(&mut Running),
+        settlement: &Settlement,
+    ) -> Result<(), MeterFault> {
+        for _ in 0..STALE_MAX {
+            let sent = {
+                let mut running = self.running.lock().await;
+                self.know(&mut running).await?;
+                show(&mut running);
+                match self.send(&mut running, settlement.clone()).await {
+                    Ok(Some(sent)) => sent,
+                    Ok(None) => return Ok(()),
+                    Err(MeterFault::Store(StoreError::Stale)) => continue,
+                    Err(fault) => {
+                        self.in_flight.broke();
+                        return Err(fault);
+                    }
+                }
+            };
+            match sent.done.await {
+                Err(StoreError::Stale) => {}
+                Err(fault) => return Err(fault.into()),
+                Ok(done) => {
+                    self.tell(sent.moved, sent.payers, done).await;
+                    return Ok(());
+                }
             }
-        };
+        }
+        Err(StoreError::Stale.into())
+    }
+
+    /// Hands in the difference between the inventory and its rows, with the settlement; none
+    /// where there is nothing to store.
+    async fn send(
+        &self,
+        running: &mut Running,
+        settlement: Settlement,
+    ) -> Result<Option<Sent>, MeterFault> {
+        let mut payers = BTreeSet::new();
+        let intervals = self
+            .difference(running, settlement.hold, &mut payers)
+            .await?;
         let moved = moved::moved(&settlement, &intervals);
         let settlement = match &moved {
             Some(_) => moved::given_back(settlement, &self.rules.load(), &intervals),
@@ -190,18 +233,34 @@ impl Meter {
             ..Work::default()
         };
         if work == Work::default() {
-            return Ok(());
+            return Ok(None);
         }
-        match self.store.submit(work).await {
-            Ok(done) => {
-                running.seen = done.tide.unwrap_or(running.seen);
-                payers.extend(done.effects.payers.into_iter().map(|p| p.payer));
-            }
-            Err(fault) => {
-                *running = Running::read_back(&self.store).await?;
-                return Err(fault.into());
-            }
+        if self.in_flight.overlaps(&work.intervals) {
+            self.in_flight.quiet().await;
         }
+        if self.in_flight.is_broken() {
+            // What this was decided on may not be stored: it is decided again.
+            return Err(StoreError::Stale.into());
+        }
+        let mut done = self.in_flight.send(&self.store, work).await;
+        if self.store.shared() {
+            // The next change is decided on this one's turn.
+            let outcome = done.await;
+            if let Ok(outcome) = &outcome {
+                running.seen = outcome.tide.unwrap_or(running.seen);
+            }
+            done = InFlight::over(outcome);
+        }
+        Ok(Some(Sent {
+            done,
+            moved,
+            payers,
+        }))
+    }
+
+    /// What is to be told after a commit.
+    async fn tell(&self, moved: Option<Moved>, mut payers: BTreeSet<PayerId>, done: Done) {
+        payers.extend(done.effects.payers.into_iter().map(|p| p.payer));
         if let Some(moved) = moved {
             self.tell_of(moved).await;
         }
@@ -209,7 +268,6 @@ impl Meter {
             // A full queue means that renewals are under way already.
             let _ = self.wake.try_send(payer);
         }
-        Ok(())
     }
 
     /// Calls that turned out to be another payer's since the start, for an alarm; newest first.

@@ -10,6 +10,7 @@ mod running;
 pub mod spend;
 pub mod line;
 pub mod moved;
+mod in_flight;
 pub mod follow;
 pub mod planned;
 pub mod kinds;
