@@ -90,6 +90,7 @@ pub fn renew(
             caps: Vec::new(),
             payer: state.payer.clone(),
             expected_version: state.version,
+            from_target: state.cover_target,
             through,
             totals,
             cover_target,

@@ -1,8 +1,8 @@
 //! Edge: one renewal, from the payer's books to his new cover. Start reading here.
 //!
 //! What was consumed accrues, the cover is filled up to the horizon or let go, and what the
-//! forecast asks for is told. The figures are computed from one version of the payer's row; if a
-//! hold came in between, they are computed again.
+//! forecast asks for is told. The figures are computed from one version of the payer's row; if it
+//! changed in between, they are computed again. Holds that settle meanwhile do not change it.
 
 use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};
@@ -202,6 +202,7 @@ impl Renewals {
                 profile,
             };
             let facts = self.load(payer, (&rules, &terms.zone), through).await?;
+            let Some(facts) = facts else { continue };
             let through = through.max(facts.state.accrued_through);
             let mut renewal = cover::renew(
                 pricing,
@@ -237,7 +238,7 @@ impl Renewals {
         payer: &PayerId,
         (rules, zone): (&RuleSet, &str),
         through: Timestamp,
-    ) -> Result<Facts, RenewalFault> {
+    ) -> Result<Option<Facts>, RenewalFault> {
         let Some(state) = self.store.payer(payer).await? else {
             return Err(RenewalFault::NoCustomer(payer.clone()));
         };
@@ -247,26 +248,26 @@ impl Renewals {
         let since = BillingMonth::containing(since, zone)?;
         let start = first.period()?.start.min(since.period()?.start);
         let end = last.period()?.end;
-        let mut accruals = Vec::new();
-        let mut month = first;
-        loop {
-            accruals.extend(self.store.accruals(payer, &month).await?);
-            if month >= last {
-                break;
-            }
-            month = month.next();
+        let mut months = vec![first];
+        while let Some(month) = months.last().filter(|month| **month < last) {
+            months.push(month.next());
         }
-        let stored = self
-            .store
-            .intervals_in(Some(payer), Period { start, end })
-            .await?;
-        let intervals = stored.into_iter().map(|stored| stored.interval).collect();
-        Ok(Facts {
-            state,
-            accruals,
-            intervals,
+        let period = Period { start, end };
+        let read = self.store.renewable(payer, &months, period).await?;
+        let Some(read) = read else {
+            return Err(RenewalFault::NoCustomer(payer.clone()));
+        };
+        // What was asked before belongs to the same figures, or it is all asked again.
+        if read.state.version != state.version {
+            return Ok(None);
+        }
+        let intervals = read.intervals.into_iter();
+        Ok(Some(Facts {
+            state: read.state,
+            accruals: read.accruals,
+            intervals: intervals.map(|stored| stored.interval).collect(),
             capped,
-        })
+        }))
     }
 
     /// What counts in caps, and since when its cost matters; nothing where no cap is written.

@@ -75,6 +75,9 @@ pub struct Renew {
     pub payer: PayerId,
     /// The payer's version from which this was computed; another one is a conflict.
     pub expected_version: i64,
+    /// The cover's target from which this was computed. Holds that settled since raised it by what
+    /// is not in this renewal's figures yet, and stays in the target until the next one.
+    pub from_target: Micros,
     /// Consumption is known up to here.
     pub through: Timestamp,
     /// Every line that ran, its total so far. Lines that are left out stay as they are.

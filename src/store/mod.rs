@@ -23,6 +23,7 @@ pub mod memory;
 mod open;
 mod postgres;
 mod read;
+mod renewable;
 mod save;
 mod seal;
 mod sql;
@@ -37,6 +38,7 @@ pub use facts::{AuditRow, CachedKey, Facts, Snapshot, UsageRow};
 pub use ladder::{LadderChange, LadderRows};
 pub use lease::Standing;
 pub use read::TransferRow;
+pub use renewable::Renewable;
 pub use work::{
     Done, Intent, IntentChange, IntentStatus, IntervalChange, Notice, StoredInterval, Work,
 };

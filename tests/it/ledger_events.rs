@@ -140,11 +140,12 @@ fn hold(number: u128, wallet: &str, promo: &str) -> Command {
         at: at(),
     }
 }
-fn renew(version: i64, total: (&str, &str), target: (&str, &str)) -> Command {
+fn renew(version: i64, from: &str, total: (&str, &str), target: (&str, &str)) -> Command {
     Command::Renew(Renew {
         caps: Vec::new(),
         payer: ann(),
         expected_version: version,
+        from_target: m(from),
         through: at(),
         totals: vec![LineTotal {
             line: PriceLineId::from("vm"),
@@ -255,7 +256,7 @@ fn gift_credit_is_held_accrued_and_used_before_the_wallet_is_billed() {
         at: at(),
     });
     books.books(
-        renew(2, ("0.6", "0.7"), ("0", "0")),
+        renew(2, "0.6", ("0.6", "0.7"), ("0", "0")),
         &[
             "accrue wallet.held > wallet.accrued 0.600000",
             "accrue promo.held > promo.accrued 0.700000",
@@ -283,9 +284,9 @@ fn gift_credit_is_held_accrued_and_used_before_the_wallet_is_billed() {
 #[test]
 fn a_total_that_falls_and_corrections_go_back_to_what_is_available() {
     let mut books = Books::prepaid();
-    books.told(renew(0, ("2", "0"), ("0", "0")));
+    books.told(renew(0, "0", ("2", "0"), ("0", "0")));
     books.books(
-        renew(1, ("1.5", "0"), ("0", "0")),
+        renew(1, "0", ("1.5", "0"), ("0", "0")),
         &["accrue wallet.accrued > wallet.available 0.500000"],
     );
     let correct = |id: &str, amount| Command::Correct {
@@ -323,7 +324,7 @@ fn a_total_that_falls_and_corrections_go_back_to_what_is_available() {
 #[test]
 fn retention_is_funded_from_the_cover_first_drawn_and_given_back() {
     let mut books = Books::prepaid();
-    books.told(renew(0, ("0", "0"), ("1", "0")));
+    books.told(renew(0, "0", ("0", "0"), ("1", "0")));
     let step = |id: &str, step| {
         Command::Retention(Retention {
             id: id.to_owned(),
@@ -409,7 +410,7 @@ fn a_receipt_waits_until_somebody_is_found_for_it() {
 #[test]
 fn a_debt_that_will_not_come_in_is_written_off_with_its_tax() {
     let mut books = Books::with(&[("ann", "house", "EUR", BillingMode::Postpaid)]);
-    books.told(renew(0, ("1.2", "0"), ("0", "0")));
+    books.told(renew(0, "0", ("1.2", "0"), ("0", "0")));
     books.told(issue(1, "1", vec![tax("0.2")]));
     books.books(
         Command::WriteOff(WriteOff {

@@ -325,6 +325,7 @@ async fn a_renewal_is_kept_by_line_and_month_and_a_stale_one_is_refused(place) {
             caps: Vec::new(),
             payer: payer(),
             expected_version: version,
+            from_target: Micros::ZERO,
             through: at(300),
             totals: vec![LineTotal {
                 line: PriceLineId::from("vcpu-running"),

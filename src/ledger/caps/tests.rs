@@ -81,6 +81,7 @@ impl Books {
         Command::Renew(Renew {
             payer: payer(of),
             expected_version: self.0.payers[&payer(of)].version,
+            from_target: self.0.payers[&payer(of)].cover_target,
             through: start,
             totals: vec![],
             cover_target: Micros::ZERO,

@@ -171,7 +171,11 @@ pub(super) fn settle(
         let lasting = leg.wallet.minus(leg.one_off)?;
         state.cover_target = state.cover_target.plus(lasting)?;
         state.promo_cover_target = state.promo_cover_target.plus(leg.promo)?;
-        state.version += 1;
+        // A renewal that was computed before this settlement adds what the target grew by since;
+        // gift credit and caps it has to compute again.
+        if !leg.promo.is_zero() || !leg.caps.is_empty() {
+            state.version += 1;
+        }
         let kept = due.min(leg.one_off);
         let over = due.minus(kept)?;
         let back = leg.one_off.minus(kept)?;

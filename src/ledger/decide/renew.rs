@@ -23,7 +23,8 @@ pub(super) fn renew(draft: &mut Draft<'_>, renew: &Renew) -> Result<(), LedgerRe
     }
     state.version += 1;
     state.accrued_through = state.accrued_through.max(renew.through);
-    state.cover_target = renew.cover_target;
+    let since = state.cover_target.minus(renew.from_target)?;
+    state.cover_target = renew.cover_target.plus(since.or_zero())?;
     state.promo_cover_target = renew.promo_cover_target;
     cap::renew(draft, &renew.payer, &renew.caps)?;
     let (wallet, promo) = take_totals(draft, &renew.payer, &renew.totals)?;

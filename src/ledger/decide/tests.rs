@@ -9,6 +9,7 @@ use crate::terms::time::BillingMonth;
 use proptest::prelude::*;
 
 mod moved;
+mod renewals;
 
 fn m(text: &str) -> Micros {
     text.parse().unwrap()
@@ -73,6 +74,7 @@ impl Books {
             caps: Vec::new(),
             payer: acme(),
             expected_version: self.state().version,
+            from_target: self.state().cover_target,
             through: at(seconds),
             totals: vec![total_of(m(total))],
             cover_target: m(target),
@@ -271,17 +273,6 @@ fn a_command_repeated_later_is_the_same_command() {
 }
 
 #[test]
-fn a_renewal_from_an_older_version_is_a_conflict() {
-    let mut books = Books::opened(BillingMode::Prepaid, "0");
-    books.ok(&top_up("p1", m("1")));
-    let stale = books.renew(300, "0.1", "0");
-    books.ok(&hold(1, m("0.4")));
-    books.ok(&settle(1));
-    let refused = books.try_to(&stale).unwrap_err();
-    assert!(matches!(refused, LedgerRefusal::Conflict { .. }));
-}
-
-#[test]
 fn a_resale_hold_takes_both_legs_or_neither() {
     let mut books = Books::opened(BillingMode::Prepaid, "0");
     books.ok(&top_up("p1", m("1")));
@@ -411,6 +402,7 @@ fn command_of(step: &Step, index: usize, total: &mut i64, books: &Books) -> Opti
                 caps: Vec::new(),
                 payer: acme(),
                 expected_version: books.state().version,
+                from_target: books.state().cover_target,
                 through: at(index as i64),
                 totals: vec![total_of(Micros::new(*total))],
                 cover_target: Micros::new(*target),

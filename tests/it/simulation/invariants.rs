@@ -8,6 +8,9 @@ use faregate::cloudstack::usage_type::UsageType;
 use faregate::ledger::records::{HoldStatus, PayerState, Purse, Transfer};
 use faregate::ledger::verify::{Sums, chain};
 use faregate::ledger::{Command, LedgerRefusal};
+use faregate::meter::resource::Interval;
+use faregate::rate::ahead::cost_ahead;
+use faregate::rate::gross_of;
 use faregate::sandbox::cloud::Cloud;
 use faregate::sandbox::records::{Vm, Volume};
 use faregate::store::memory::Rows;
@@ -128,6 +131,7 @@ pub fn committed(
                     ));
                 }
             }
+            covered(world, rows, &it.payer, it.through);
             let through = rows.ledger.payers[&it.payer].accrued_through;
             let last = world.state().seen.through.insert(it.payer.clone(), through);
             if last.is_some_and(|last| last > through) {
@@ -137,6 +141,40 @@ pub fn committed(
         _ => {}
     }
     books(world, rows);
+}
+
+/// 6: after a renewal the cover's target carries what runs of settled holds, also of those that
+/// settled while it was computed.
+fn covered(world: &World, rows: &Rows, payer: &PayerId, through: Timestamp) {
+    let rules = &world.base.rules;
+    let (Some(book), Some(terms), Some(profile)) = (
+        rules.book_of(payer),
+        rules.terms_of(payer),
+        rules.profile_of(payer),
+    ) else {
+        return;
+    };
+    let settled = |hold: HoldId| {
+        let legs = rows.ledger.holds.get(&hold);
+        legs.is_some_and(|legs| legs.iter().all(|leg| leg.status == HoldStatus::Settled))
+    };
+    let running: Vec<Interval> = rows
+        .intervals
+        .values()
+        .filter(|row| row.payer.as_ref() == Some(payer) && row.hold.is_some_and(settled))
+        .filter(|row| row.interval.end.is_none())
+        .map(|row| row.interval.clone())
+        .collect();
+    let cost = cost_ahead(book, &terms, &running, through, profile.horizon);
+    let Ok(cost) = cost.and_then(|groups| Ok(gross_of(&groups)?)) else {
+        return;
+    };
+    let target = rows.ledger.payers[payer].cover_target;
+    if target < cost {
+        world.broken(format!(
+            "6: {payer}'s cover aims at {target}, what runs costs {cost}"
+        ));
+    }
 }
 
 /// 2: a hold leaves what is available, less what the cover lacks, above minus the credit line.

@@ -179,7 +179,9 @@ fn apply(world: &World, rows: &mut Rows, work: &Work, stale: &mut Option<PayerSt
             return first;
         }
         (Mutation::RenewsFromOldFigures, Some(Command::Renew(renew))) => {
-            renew.expected_version = rows.ledger.payers[&renew.payer].version;
+            let now = &rows.ledger.payers[&renew.payer];
+            renew.expected_version = now.version;
+            renew.from_target = now.cover_target;
         }
         (Mutation::CreditsAPaymentTwice, Some(Command::TopUp(it))) => again(rows, it),
         _ => {}
