@@ -12,6 +12,9 @@
 //!
 //! Start with `gate/line.rs` (one call), `cover/line.rs` (one renewal), `bill/line.rs` (one month).
 
+// One call is one future, from its connection to the store: deeper than the compiler's own bound.
+#![recursion_limit = "256"]
+
 pub mod terms;
 pub mod cloudstack;
 pub mod policy;
