@@ -88,20 +88,10 @@ impl Group<'_> {
     }
 
     pub(super) async fn save_rest(&mut self, works: &[&Work]) -> Result<(), StoreError> {
-        let mut run = Run::default();
-        for change in works.iter().flat_map(|work| &work.intents) {
-            let (statement, id, row) = intent_row(change);
-            if let Some((statement, rows)) = run.push(statement, id, row) {
-                self.bulk(statement, rows).await?;
-            }
-        }
-        for change in works.iter().flat_map(|work| &work.intervals) {
-            let (statement, id, row) = interval_row(change);
-            if let Some((statement, rows)) = run.push(statement, id, row) {
-                self.bulk(statement, rows).await?;
-            }
-        }
-        self.bulk(run.statement, run.rows).await?;
+        let intents = works.iter().flat_map(|work| &work.intents);
+        self.in_order(intents.map(intent_row)).await?;
+        let intervals = works.iter().flat_map(|work| &work.intervals);
+        self.in_order(intervals.map(interval_row)).await?;
         let notices = works.iter().flat_map(|work| &work.notices);
         self.bulk(sql::PUT_NOTICES, notices.map(to_row::notice).collect())
             .await?;
@@ -115,28 +105,31 @@ impl Group<'_> {
         self.bulk(sql::PUT_META, meta.collect()).await?;
         self.save_ladder(works).await
     }
-}
 
-/// Changes of one kind in a row, no id twice: they can go out in one statement.
-#[derive(Default)]
-struct Run {
-    statement: Sql,
-    ids: BTreeSet<String>,
-    rows: Vec<Value>,
-}
-
-impl Run {
-    /// Takes a change in; what has to go out before it comes back.
-    fn push(&mut self, statement: Sql, id: String, row: Value) -> Option<(Sql, Vec<Value>)> {
-        let breaks = self.statement != statement || self.ids.contains(&id);
-        let before = breaks.then(|| (self.statement, std::mem::take(&mut self.rows)));
-        if breaks {
-            self.ids.clear();
+    /// Writes changes of rows, each row's in their order. Rows do not depend on each other, so a
+    /// statement goes out once for all of them, until a row comes a second time.
+    async fn in_order(
+        &mut self,
+        changes: impl Iterator<Item = (Sql, String, Value)>,
+    ) -> Result<(), StoreError> {
+        let mut ids = BTreeSet::new();
+        let mut batches: Vec<(Sql, Vec<Value>)> = Vec::new();
+        for (statement, id, row) in changes {
+            if !ids.insert(id.clone()) {
+                for (statement, rows) in std::mem::take(&mut batches) {
+                    self.bulk(statement, rows).await?;
+                }
+                ids = BTreeSet::from([id]);
+            }
+            match batches.iter_mut().find(|(other, _)| *other == statement) {
+                Some((_, rows)) => rows.push(row),
+                None => batches.push((statement, vec![row])),
+            }
         }
-        self.statement = statement;
-        self.ids.insert(id);
-        self.rows.push(row);
-        before
+        for (statement, rows) in batches {
+            self.bulk(statement, rows).await?;
+        }
+        Ok(())
     }
 }
 
