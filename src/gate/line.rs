@@ -8,6 +8,7 @@ use super::accept::caps::Caps;
 use super::admit;
 use super::ask::Asker;
 use super::authenticate;
+use super::balance::Balances;
 use super::body::AnswerBody;
 use super::classify::{self, Standing};
 use super::estimate;
@@ -66,6 +67,8 @@ pub struct Gate {
     pub rules: Arc<ArcSwap<RuleSet>>,
     /// The commands.
     pub table: Arc<CommandTable>,
+    /// Payers' figures, as their calls are judged.
+    pub balances: Balances,
     /// Customers' keys.
     pub keys: Keys,
     /// Customers' login sessions.

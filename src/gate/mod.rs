@@ -4,6 +4,7 @@
 
 pub mod parse;
 pub mod authenticate;
+pub mod balance;
 pub mod session_key;
 pub mod session;
 pub mod refusal;

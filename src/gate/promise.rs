@@ -55,10 +55,13 @@ pub(super) async fn promise(
     judged: &Judged,
 ) -> Result<Option<PayerState>, Refusal> {
     let payer = judged.payer.clone().ok_or(Refusal::NobodyPays)?;
+    // The figures that it was priced by serve once; where they were too old they are read again.
+    let mut balance = judged.balance.clone();
     for _ in 0..PROMO_TRIES {
-        let command_of_books = match judged.hold {
-            Some(hold) => booking(judged, hold, &payer, &state_of(gate, &payer).await?)?,
-            None => None,
+        let command_of_books = match (judged.hold, balance.take()) {
+            (Some(hold), Some(balance)) => booking(judged, hold, &payer, &balance.state)?,
+            (Some(hold), None) => booking(judged, hold, &payer, &state_of(gate, &payer).await?)?,
+            (None, _) => None,
         };
         let intent = IntentChange::Insert(intent(call, command, judged));
         let work = Work {

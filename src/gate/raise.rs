@@ -2,6 +2,7 @@
 
 use super::admit;
 use super::authenticate::{self, Caller};
+use super::balance::Balance;
 use super::doubt;
 use super::estimate;
 use super::forward;
@@ -25,6 +26,7 @@ use crate::ledger::caps::CapBound;
 use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
+use crate::policy::customer::RuleSet;
 use crate::rate::RateError;
 use crate::telemetry::step;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId, PriceLineId};
@@ -43,6 +45,8 @@ pub(super) struct Judged {
     /// The caller's own account.
     pub(super) own: Owner,
     pub(super) priced: Option<Priced>,
+    /// The payer's figures as it was priced.
+    pub(super) balance: Option<Arc<Balance>>,
     /// What it adds to what its payer has.
     pub(super) adds: Things,
     /// The caps that its hold has to pass.
@@ -209,13 +213,12 @@ pub(super) async fn judge(
     };
     let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
     known.plan = plan;
-    let priced = match &known.plan {
-        Some(plan) => Some(
-            price(gate, &payer, plan, now)
-                .instrument(step("reserve"))
-                .await?,
-        ),
-        None => None,
+    let (priced, balance) = match &known.plan {
+        Some(plan) => price(gate, &payer, plan, now)
+            .instrument(step("reserve"))
+            .await
+            .map(|(priced, balance)| (Some(priced), Some(balance)))?,
+        None => (None, None),
     };
     known.per_hour = priced.as_ref().map(|priced| priced.per_hour);
     refuse_unpriced(gate, &payer, command, priced.as_ref()).await?;
@@ -226,6 +229,7 @@ pub(super) async fn judge(
         whose,
         own,
         priced,
+        balance,
         adds,
         caps,
         hold: None,
@@ -271,6 +275,7 @@ async fn unpriced(
         whose,
         own,
         priced: None,
+        balance: None,
         adds: Things::default(),
         caps: Vec::new(),
         hold: None,
@@ -302,13 +307,15 @@ async fn price(
     payer: &PayerId,
     plan: &Plan,
     now: Timestamp,
-) -> Result<Priced, Refusal> {
-    let state = state_of(gate, payer).await?;
+) -> Result<(Priced, Arc<Balance>), Refusal> {
     let rules = gate.rules.load_full();
-    let accruals = accrued(gate, payer, now).await?;
+    let month = month_of(&rules, payer, now);
+    let balance = gate.balances.of(&gate.store, payer, month).await;
+    let balance = balance.map_err(|fault| Refusal::StoreAway(fault.to_string()))?;
+    let balance = balance.ok_or(Refusal::NobodyPays)?;
     let lags = gate
         .renewals
-        .lags(&state)
+        .lags(&balance.state)
         .map_err(|e| Refusal::StoreAway(e.to_string()))?;
     if lags {
         gate.renewals
@@ -316,8 +323,15 @@ async fn price(
             .await
             .map_err(|e| Refusal::StoreAway(e.to_string()))?;
     }
-    let so_far = |line: &PriceLineId| so_far(&accruals, line);
-    reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)
+    let so_far = |line: &PriceLineId| so_far(&balance.accruals, line);
+    let priced = reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)?;
+    Ok((priced, balance))
+}
+
+/// The month that the payer's lines count in at `now`.
+fn month_of(rules: &RuleSet, payer: &PayerId, now: Timestamp) -> Option<BillingMonth> {
+    let terms = rules.terms_of(payer)?;
+    BillingMonth::containing(now, &terms.zone).ok()
 }
 
 /// What the payer's lines have come to in the month of `now`.
@@ -326,11 +340,7 @@ pub(super) async fn accrued(
     payer: &PayerId,
     now: Timestamp,
 ) -> Result<Vec<Accrual>, Refusal> {
-    let rules = gate.rules.load_full();
-    let month = rules
-        .terms_of(payer)
-        .and_then(|terms| BillingMonth::containing(now, &terms.zone).ok());
-    let Some(month) = month else {
+    let Some(month) = month_of(&gate.rules.load(), payer, now) else {
         return Ok(Vec::new());
     };
     let found = gate.store.accruals(payer, &month).await;

@@ -9,6 +9,7 @@ use crate::cover::act::Ladder;
 use crate::cover::actor::Acted;
 use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
+use crate::gate::balance::Balances;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
 use crate::gate::pages::Pages;
@@ -168,6 +169,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         store: store.clone(),
         rules: rules.clone(),
         table: Arc::new(super::commands::table(&config)?),
+        balances: Balances::default(),
         keys: keys(&config, &service, &directory, &store, &clock)?,
         sessions: Sessions::default(),
         counters: Arc::new(counters(&config)?),

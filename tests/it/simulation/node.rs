@@ -11,6 +11,7 @@ use faregate::counters::Counters;
 use faregate::cover::line::Renewals;
 use faregate::gate::accept::caps::{Bounds, Caps};
 use faregate::gate::ask::Asker;
+use faregate::gate::balance::Balances;
 use faregate::gate::keys::Keys;
 use faregate::gate::line::{Core, Gate};
 use faregate::gate::pages::Pages;
@@ -125,6 +126,7 @@ async fn wire_up(
         store: store.clone(),
         rules,
         table: table(),
+        balances: Balances::default(),
         keys: Keys::new(
             service.clone(),
             directory.clone(),
