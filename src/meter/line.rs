@@ -10,7 +10,7 @@ use super::inventory::Inventory;
 use super::moved::{self, Moved};
 use super::observe::{FactQuestion, Observed, ObservedCall, observe};
 use super::resource::{Interval, Owner};
-use super::running::Running;
+use super::running::{Running, Seen};
 use crate::clock::Clock;
 use crate::cloudstack::tree::Node;
 use crate::ledger::Command;
@@ -107,7 +107,7 @@ impl Meter {
         clock: Clock,
         wake: mpsc::Sender<PayerId>,
     ) -> Result<Self, StoreError> {
-        let running = Mutex::new(Running::read_back(&store).await?);
+        let running = Mutex::new(Running::read_back(&store, clock.billing()).await?);
         Ok(Self {
             store,
             service,
@@ -135,7 +135,7 @@ impl Meter {
         let show = |running: &mut Running| {
             let _ = observe_all(calls, &filled, &mut running.inventory);
         };
-        self.change(show, &settlement).await
+        self.change(show, &settlement, Seen::InACall).await
     }
 
     /// Applies changes that a sweep found.
@@ -146,7 +146,8 @@ impl Meter {
         let show = |running: &mut Running| {
             let _ = observed.clone().apply_to(&mut running.inventory);
         };
-        self.change(show, &Settlement::default()).await
+        self.change(show, &Settlement::default(), Seen::InASweep)
+            .await
     }
 
     /// What runs now.
@@ -169,7 +170,7 @@ impl Meter {
     async fn know(&self, running: &mut Running) -> Result<(), StoreError> {
         if self.in_flight.is_broken() {
             self.in_flight.quiet().await;
-            *running = Running::read_back(&self.store).await?;
+            *running = Running::read_back(&self.store, self.clock.billing()).await?;
             self.in_flight.mended();
         }
         running.catch_up(&self.store).await
@@ -181,13 +182,14 @@ impl Meter {
         &self,
         show: impl Fn(&mut Running),
         settlement: &Settlement,
+        seen: Seen,
     ) -> Result<(), MeterFault> {
         for _ in 0..STALE_MAX {
             let sent = {
                 let mut running = self.running.lock().await;
                 self.know(&mut running).await?;
                 show(&mut running);
-                match self.send(&mut running, settlement.clone()).await {
+                match self.send(&mut running, settlement.clone(), seen).await {
                     Ok(Some(sent)) => sent,
                     Ok(None) => return Ok(()),
                     Err(MeterFault::Store(StoreError::Stale)) => continue,
@@ -215,7 +217,12 @@ impl Meter {
         &self,
         running: &mut Running,
         settlement: Settlement,
+        seen: Seen,
     ) -> Result<Option<Sent>, MeterFault> {
+        if seen == Seen::InASweep {
+            running.rows.forget_ended(self.clock.billing());
+        }
+        running.drop_what_was_told(seen);
         let mut payers = BTreeSet::new();
         let intervals = self
             .difference(running, settlement.hold, &mut payers)
@@ -319,14 +326,17 @@ impl Meter {
         for ended in inventory.take_ended() {
             let row = match rows.remove(&ended.meter) {
                 Some(row) => row,
+                None if rows.told_before(&ended.meter, ended.start.at).is_some() => continue,
                 // It started and ended within what was observed at once.
                 None => self.row(&ended, hold).await?,
             };
             payers.extend(row.payer.clone());
-            changes.push(IntervalChange::Replace(StoredInterval {
+            let row = StoredInterval {
                 interval: ended,
                 ..row
-            }));
+            };
+            rows.keep_ended(&row);
+            changes.push(IntervalChange::Replace(row));
         }
         for open in touched.iter().filter_map(|meter| inventory.open_of(meter)) {
             match rows.get_mut(&open.meter) {

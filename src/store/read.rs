@@ -293,6 +293,16 @@ impl Store {
         self.all(query, from_row::interval).await
     }
 
+    /// Intervals that ended after an instant.
+    pub async fn intervals_ended_since(&self, since: Timestamp) -> Read<Vec<StoredInterval>> {
+        if let Self::Memory(store) = self {
+            let ended = |row: &StoredInterval| row.interval.end.is_some_and(|end| end.at > since);
+            return store.read(|rows| rows.intervals_where(ended)).await;
+        }
+        let query = query("SELECT * FROM interval WHERE end_at > $1").bind(since.micros());
+        self.all(query, from_row::interval).await
+    }
+
     /// The last change of the intervals, where several nodes make them.
     pub async fn tide(&self) -> Read<Option<i64>> {
         match self {

@@ -123,27 +123,18 @@ fn charged(world: &World, rows: &Rows) {
     }
 }
 
-/// How long a call keeps a sweep from what it may have made (`meter/sweep.rs`).
-const CLAIM_MAX: i64 = 3_600 * SECOND;
+/// What is told by the second and by the microsecond may lie this far apart (`meter/running.rs`).
+const SAME_MOMENT: i64 = 2 * SECOND;
 
 /// 36: no stretch ends before it starts; no meter runs twice at a time.
-///
-/// Known and open: where the end of a machine is seen before the end of the job that began it,
-/// that job begins the same stretch once more: two jobs asked for in the other order, or a job
-/// that was settled over an hour after its call, when a sweep had begun what it made. Stretches
-/// that begin in one second, and those of such late jobs, are counted.
 fn disjoint(world: &World, rows: &Rows) {
-    let late = |hold: HoldId| {
-        let intent = rows.intents.values().find(|it| it.hold == Some(hold));
-        intent.is_some_and(|it| it.updated.since(it.sent) > CLAIM_MAX)
-    };
-    let mut by_meter: BTreeMap<_, Vec<(Timestamp, Option<Timestamp>, bool)>> = BTreeMap::new();
+    let mut by_meter: BTreeMap<_, Vec<(Timestamp, Option<Timestamp>)>> = BTreeMap::new();
     for row in rows.intervals.values() {
         let (start, end) = (row.interval.start.at, row.interval.end.map(|end| end.at));
         // A stretch of no length costs nothing.
         if end != Some(start) {
             let of = by_meter.entry(row.interval.meter.clone()).or_default();
-            of.push((start, end, row.hold.is_some_and(late)));
+            of.push((start, end));
         }
     }
     for (meter, mut stretches) in by_meter {
@@ -156,11 +147,10 @@ fn disjoint(world: &World, rows: &Rows) {
         }
         for two in stretches.windows(2) {
             let (first, second) = (two[0], two[1]);
-            let known = first.0.seconds() == second.0.seconds() || first.2 || second.2;
-            match first.1.is_none_or(|end| end > second.0) {
-                true if known => world.count("begun again by a late end"),
-                true => world.broken(format!("36: {meter:?} runs twice: {stretches:?}")),
-                false => {}
+            match first.1.map(|end| end.since(second.0)) {
+                Some(over) if over <= 0 => {}
+                Some(over) if over <= SAME_MOMENT => world.count("runs twice for a moment"),
+                _ => world.broken(format!("36: {meter:?} runs twice: {stretches:?}")),
             }
         }
     }
