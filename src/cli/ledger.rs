@@ -1,6 +1,7 @@
 //! Edge: `faregate top-up` and `faregate ledger`: money in by hand, and a look at the books.
 
 use super::books::{self, CopyArguments, DrillArguments, RebuildArguments};
+use super::forms::{self, BackArguments, FormArguments};
 use crate::config;
 use crate::ledger::records::Purse;
 use crate::process::wiring;
@@ -50,6 +51,10 @@ pub enum LedgerQuestion {
     Drill(DrillArguments),
     /// Makes every payer's figures anew from transfers and holds, and compares
     Rebuild(RebuildArguments),
+    /// Which form the books have, and which releases read it
+    Form(FormArguments),
+    /// Takes the books back to the form of an older release, after a backup
+    Back(BackArguments),
     /// What every payer has
     Balances {
         /// The configuration
@@ -102,6 +107,8 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
         LedgerQuestion::Restore(arguments) => return books::restore(arguments),
         LedgerQuestion::Drill(arguments) => return books::drill(arguments),
         LedgerQuestion::Rebuild(arguments) => return books::rebuild(arguments),
+        LedgerQuestion::Form(arguments) => return forms::form(arguments),
+        LedgerQuestion::Back(arguments) => return forms::back(arguments),
     };
     let config = load(path)?;
     block_on(async {

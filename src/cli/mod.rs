@@ -1,6 +1,7 @@
 //! Edge: the command line: what can be asked for, and which role answers.
 
 mod books;
+mod forms;
 mod check;
 mod demo;
 mod init;

@@ -13,6 +13,7 @@ mod copy;
 mod database;
 mod error;
 mod facts;
+pub mod forms;
 mod from_row;
 mod group;
 mod health;

@@ -13,6 +13,7 @@ mod ledger_events;
 mod postgres;
 mod store;
 mod backup;
+mod upgrade;
 mod unresolved;
 mod ladder;
 mod nodes;

@@ -19,6 +19,8 @@ pub struct Stage {
     pub folder: PathBuf,
     /// Its first line, read.
     pub told: Value,
+    /// The program that is started; another release's where a test says so.
+    pub program: PathBuf,
     gate: Option<Child>,
     environment: Vec<(String, String)>,
 }
@@ -71,13 +73,29 @@ impl Stage {
 
     /// Starts a fresh demo with these variables in its environment.
     pub fn start_in(name: &str, more: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_as(
+            env!("CARGO_BIN_EXE_faregate").into(),
+            name,
+            more,
+            environment,
+        )
+    }
+
+    /// Starts a fresh demo of a program of its own.
+    pub fn start_as(
+        program: PathBuf,
+        name: &str,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let folder = folder(name);
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<(String, String)> = environment.iter().map(own).collect();
-        let (gate, told) = demo(&folder, more, &environment);
+        let (gate, told) = demo(&program, &folder, more, &environment);
         Self {
             folder,
             told,
+            program,
             gate: Some(gate),
             environment,
         }
@@ -109,7 +127,7 @@ impl Stage {
 
     /// Starts the demo again in the same folder.
     pub fn start_again(&mut self) {
-        let (gate, told) = demo(&self.folder, &[], &self.environment);
+        let (gate, told) = demo(&self.program, &self.folder, &[], &self.environment);
         self.gate = Some(gate);
         self.told = told;
     }
@@ -244,13 +262,18 @@ fn stop_sandbox(folder: &Path) {
     }
 }
 
-fn demo(folder: &Path, more: &[&str], environment: &[(String, String)]) -> (Child, Value) {
+fn demo(
+    program: &Path,
+    folder: &Path,
+    more: &[&str],
+    environment: &[(String, String)],
+) -> (Child, Value) {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
         .open(folder.with_extension("log"))
         .unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_faregate"))
+    let mut child = Command::new(program)
         .args(["demo", "--json", "--state"])
         .arg(folder)
         .args(more)
