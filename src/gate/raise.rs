@@ -25,6 +25,7 @@ use crate::ledger::caps::CapBound;
 use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
+use crate::policy::commitment::Commitments;
 use crate::rate::RateError;
 use crate::telemetry::step;
 use crate::terms::ids::{CallId, HoldId, JobId, PayerId, PriceLineId};
@@ -208,7 +209,9 @@ pub(super) async fn judge(
         }
     };
     let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
-    known.plan = plan;
+    // Things limits count what the rule may ever start; money is asked for as the policy says.
+    let how = commitments(gate, &payer);
+    known.plan = plan.map(|plan| plan.committed(&how));
     let priced = match &known.plan {
         Some(plan) => Some(
             price(gate, &payer, plan, now)
@@ -234,6 +237,15 @@ pub(super) async fn judge(
         sent_wall,
     };
     Ok((caller, judged))
+}
+
+/// For how much of what a rule starts by itself its payer must have money.
+fn commitments(gate: &Gate, payer: &PayerId) -> Commitments {
+    let rules = gate.rules.load();
+    let profile = rules.profile_of(payer);
+    profile
+        .map(|profile| profile.commitments)
+        .unwrap_or_default()
 }
 
 /// A command without a price rule: refused for prepaid, metered and priced later for postpaid.
