@@ -26,6 +26,7 @@ use super::typed;
 use crate::cloudstack::command::{Parent, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
+use crate::policy::commitment::{Commitment, Commitments, RuleKind};
 use crate::rate::Planned;
 use call::{Call, entries, networks};
 use named::named;
@@ -107,6 +108,20 @@ pub struct Plan {
     /// The call starts nothing by itself: something starts later, without a call. Its price must
     /// be there now; what falls due once falls due then.
     pub later: bool,
+    /// What is left of the plan where the policy asks for less than the most that the call's rule
+    /// may start by itself.
+    pub standing: Option<Box<Standing>>,
+}
+
+/// The plans of a rule that starts things without a call, under each lesser commitment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// What makes them.
+    pub kind: RuleKind,
+    /// For one more than there are.
+    pub next: Plan,
+    /// For the first one.
+    pub first: Plan,
 }
 
 impl Plan {
@@ -114,6 +129,35 @@ impl Plan {
         Self {
             after,
             ..Self::default()
+        }
+    }
+
+    /// The plan of a rule that goes on by itself, for its maximum, and the lesser ones.
+    fn standing(
+        kind: RuleKind,
+        of: impl Fn(Commitment) -> Result<Self, Refusal>,
+    ) -> Result<Self, Refusal> {
+        let standing = Standing {
+            kind,
+            next: of(Commitment::Next)?,
+            first: of(Commitment::First)?,
+        };
+        Ok(Self {
+            standing: Some(Box::new(standing)),
+            ..of(Commitment::Maximum)?
+        })
+    }
+
+    /// The part of the plan that its payer's policy wants money for now.
+    #[must_use]
+    pub fn committed(mut self, how: &Commitments) -> Self {
+        let Some(standing) = self.standing.take() else {
+            return self;
+        };
+        match how.of(standing.kind) {
+            Commitment::Maximum => self,
+            Commitment::Next => standing.next,
+            Commitment::First => standing.first,
         }
     }
 

@@ -26,6 +26,7 @@ use crate::ledger::caps::CapBound;
 use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::resource::Owner;
+use crate::policy::commitment::Commitments;
 use crate::policy::customer::RuleSet;
 use crate::rate::RateError;
 use crate::telemetry::step;
@@ -212,7 +213,9 @@ pub(super) async fn judge(
         }
     };
     let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
-    known.plan = plan;
+    // Things limits count what the rule may ever start; money is asked for as the policy says.
+    let how = commitments(gate, &payer);
+    known.plan = plan.map(|plan| plan.committed(&how));
     let (priced, balance) = match &known.plan {
         Some(plan) => price(gate, &payer, plan, now)
             .instrument(step("reserve"))
@@ -238,6 +241,15 @@ pub(super) async fn judge(
         sent_wall,
     };
     Ok((caller, judged))
+}
+
+/// For how much of what a rule starts by itself its payer must have money.
+fn commitments(gate: &Gate, payer: &PayerId) -> Commitments {
+    let rules = gate.rules.load();
+    let profile = rules.profile_of(payer);
+    profile
+        .map(|profile| profile.commitments)
+        .unwrap_or_default()
 }
 
 /// A command without a price rule: refused for prepaid, metered and priced later for postpaid.

@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::policy::access::read::Reading;
 use crate::policy::books;
 use crate::policy::caps;
+use crate::policy::commitment;
 use crate::policy::contact::contact;
 use crate::policy::customer::{
     Customer, ForTheRest, Owned, PayMode, RuleSet, Seller, Subject, TaxMode, TaxProfile, TaxRate,
@@ -302,6 +303,7 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
         faults.at(at, what, &format!("write {seconds}s or more"));
     }
     profile.ending = ending::read(shape, profile.retention, faults);
+    profile.commitments = commitment::read(shape, faults);
     if rules.prepaid.insert(shape.id.clone(), profile).is_some() {
         let what = format!("prepaid profile `{}` is written twice", shape.id);
         faults.at(start, what, "give each profile an id of its own");

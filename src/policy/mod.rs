@@ -7,6 +7,7 @@ pub mod access;
 pub mod admission;
 pub mod caps;
 pub mod check;
+pub mod commitment;
 pub mod condition;
 pub mod customer;
 pub mod ending;

@@ -1,5 +1,6 @@
 //! Pure: the terms of prepaid customers: horizon, delays, notices, what happens at the end.
 
+use crate::policy::commitment::Commitments;
 use crate::policy::ending::{Ending, RetentionBy};
 use crate::terms::time::{HOUR, SECOND};
 
@@ -38,6 +39,8 @@ pub struct PrepaidProfile {
     pub stops: bool,
     /// How the end goes on.
     pub ending: Ending,
+    /// For how much of what rules start by themselves there must be money when they are made.
+    pub commitments: Commitments,
 }
 
 impl PrepaidProfile {
@@ -76,6 +79,7 @@ impl Default for PrepaidProfile {
             when_store_is_down: WhenStoreIsDown::Closed,
             stops: false,
             ending: Ending::default(),
+            commitments: Commitments::default(),
         }
     }
 }

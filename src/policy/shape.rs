@@ -259,6 +259,10 @@ pub(super) struct Prepaid {
     pub retention_by: Option<Spanned<String>>,
     pub delete_after: Option<Spanned<String>>,
     pub delete_notices: Option<Vec<Spanned<String>>>,
+    pub commit_autoscale: Option<Spanned<String>>,
+    pub commit_snapshots: Option<Spanned<String>>,
+    pub commit_backups: Option<Spanned<String>>,
+    pub commit_kubernetes: Option<Spanned<String>>,
 }
 
 /// `[book]`: the version of a price book that the file's `[[line]]`s are.

@@ -9,6 +9,7 @@ use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
+use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
 
 const GROUP: Thing = Thing::Owned(Parent::AutoScaleGroup);
@@ -28,14 +29,18 @@ impl Call<'_> {
         };
         let most = self.count_in("maxmembers")?.or(of("maxmembers"));
         let most = most.ok_or_else(|| refused("maxmembers", "is missing; write how many"))?;
+        let least = self.count_in("minmembers")?.or(of("minmembers"));
+        let least = least.unwrap_or(0);
         let runs = of("availablevirtualmachinecount").unwrap_or(0).min(most);
         let member = self.member(profile, profile)?;
-        Ok(Plan {
-            after: many(&member, most)?,
-            before: many(&member, runs)?,
-            ..Plan::default()
-        }
-        .later())
+        Plan::standing(RuleKind::AutoScale, |how| {
+            Ok(Plan {
+                after: many(&member, how.pieces(runs, least, most))?,
+                before: many(&member, runs)?,
+                ..Plan::default()
+            }
+            .later())
+        })
     }
 
     /// The members that its groups may have, at what they would cost, and at what they do.

@@ -7,6 +7,7 @@ use super::{BACKUP, Call, Plan, Thing, VM};
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
 use crate::meter::resource::Attributes;
+use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
 use crate::terms::ids::ResourceId;
 
@@ -30,19 +31,25 @@ impl Call<'_> {
         let vm = self.wanted(VM, "virtualmachineid")?;
         let offering = vm.text_of("backupofferingid").map(str::to_owned);
         let kept = self.count_in("maxbackups")?.unwrap_or(1).max(1);
-        let size = self
-            .size_of_vm()?
-            .checked_mul(kept)
-            .ok_or_else(|| refused("maxbackups", "is too large"))?;
+        let one = self.size_of_vm()?;
         let of = |size| backup_of(vm.text_of("id"), &of_vm(vm), offering.clone(), size);
-        let plan = Plan {
-            after: vec![of(size)],
-            before: vec![of(0)],
-            ..Plan::default()
+        let plan = |count: i64| {
+            let size = one
+                .checked_mul(count)
+                .ok_or_else(|| refused("maxbackups", "is too large"))?;
+            Ok(Plan {
+                after: vec![of(size)],
+                before: vec![of(0)],
+                ..Plan::default()
+            })
         };
+        if self.params.get("schedule").is_none() {
+            return plan(kept);
+        }
         // The backup of a schedule comes later.
-        let scheduled = self.params.get("schedule").is_some();
-        Ok(if scheduled { plan.later() } else { plan })
+        Plan::standing(RuleKind::BackupSchedule, |how| {
+            Ok(plan(how.pieces(0, 0, kept))?.later())
+        })
     }
 
     fn size_of_vm(&self) -> Result<i64, Refusal> {

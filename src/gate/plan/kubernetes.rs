@@ -8,6 +8,7 @@ use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
 use crate::meter::resource::Attributes;
+use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
 
 const CLUSTER: Thing = Thing::Owned(Parent::Kubernetes);
@@ -76,7 +77,8 @@ impl Call<'_> {
         Ok(plan)
     }
 
-    /// As many workers as it may have, on the offerings that it would have.
+    /// As many workers as it may have, on the offerings that it would have. One that scales by
+    /// itself is asked for so many as its payer's policy says.
     pub(super) fn kubernetes_scale(&self) -> Result<Plan, Refusal> {
         let cluster = self.wanted(CLUSTER, "id")?;
         let has = cluster.number_of("size").unwrap_or(0);
@@ -84,8 +86,19 @@ impl Call<'_> {
             Some("false") => None,
             _ => self.number_in("maxsize")?,
         };
-        let asked = self.number_in("size")?.into_iter().chain(most).max();
-        let wants = asked.unwrap_or(has);
+        let asked = self.number_in("size")?.unwrap_or(has);
+        let Some(most) = most else {
+            return self.scaled(cluster, asked);
+        };
+        let least = self.number_in("minsize")?.unwrap_or(0);
+        Plan::standing(RuleKind::Kubernetes, |how| {
+            self.scaled(cluster, how.pieces(asked, least, most))
+        })
+    }
+
+    /// The cluster with so many workers.
+    fn scaled(&self, cluster: &Node, wants: i64) -> Result<Plan, Refusal> {
+        let has = cluster.number_of("size").unwrap_or(0);
         let runs = cluster.text_of("state") == Some("Running");
         let mut plan = Plan::default();
         let old = self.node_offering_of(cluster)?;

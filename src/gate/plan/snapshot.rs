@@ -5,6 +5,7 @@ use super::shape::{of_volume, size_of, sized, times};
 use super::{Call, Plan, SNAPSHOT, Thing, VM, VOLUME};
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
+use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
 
 const MIB: i64 = 1 << 20;
@@ -66,11 +67,13 @@ impl Call<'_> {
     /// As many as the policy keeps, in each zone.
     pub(super) fn snapshot_policy(&self) -> Result<Plan, Refusal> {
         let kept = self.number_in("maxsnaps")?.unwrap_or(1);
-        let mut plan = self.snapshot()?;
-        for one in &mut plan.after {
-            *one = times(one, kept, "maxsnaps")?;
-        }
-        Ok(plan.later())
+        Plan::standing(RuleKind::SnapshotPolicy, |how| {
+            let mut plan = self.snapshot()?;
+            for one in &mut plan.after {
+                *one = times(one, how.pieces(0, 0, kept), "maxsnaps")?;
+            }
+            Ok(plan.later())
+        })
     }
 
     /// One for each volume, and all of them on primary storage, with the memory where asked.

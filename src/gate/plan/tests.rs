@@ -347,3 +347,85 @@ fn a_command_without_a_rule_is_refused_by_name() {
         Err(Refusal::Unpriced("command createVPC".to_owned()))
     );
 }
+
+#[test]
+fn a_rule_that_goes_on_by_itself_is_priced_for_what_its_payers_policy_says() {
+    use crate::policy::commitment::{Commitment, Commitments};
+    let mut known = cloud();
+    known.extend(facts(&[
+        (
+            Thing::Owned(Parent::AutoScaleProfile),
+            "autoscalevmprofile",
+            json!({"id": "profile", "serviceofferingid": "small", "templateid": "tmpl",
+            "zoneid": "z"}),
+        ),
+        (
+            Thing::Owned(Parent::AutoScaleGroup),
+            "autoscalevmgroup",
+            json!({"id": "group", "vmprofileid": "profile", "minmembers": 1, "maxmembers": 4,
+            "availablevirtualmachinecount": 2}),
+        ),
+        (
+            Thing::Template,
+            "template",
+            json!({"id": "tmpl", "size": GIB_BYTES}),
+        ),
+        (
+            Thing::Owned(Parent::Kubernetes),
+            "kubernetescluster",
+            json!({"id": "k", "size": 2, "state": "Running", "serviceofferingid": "small",
+            "zoneid": "z"}),
+        ),
+        (
+            Thing::VolumesOf,
+            "list",
+            json!({"asked": "runs", "id": "runs", "volume": [{"id": "r",
+            "size": 2 * GIB_BYTES}]}),
+        ),
+    ]));
+    let made = "vmprofileid=profile&minmembers=2&maxmembers=4";
+    let scales = "id=k&autoscalingenabled=true&minsize=1&maxsize=5";
+    let snaps = "volumeid=vol&maxsnaps=8";
+    let backups = "virtualmachineid=runs&schedule=1&maxbackups=7";
+    // Pieces of the first meter; for backups GiB.
+    for (rule, query, mode, expected) in [
+        (PriceRule::AutoScale, made, Commitment::Maximum, 4),
+        (PriceRule::AutoScale, made, Commitment::Next, 2),
+        (PriceRule::AutoScale, made, Commitment::First, 2),
+        (PriceRule::AutoScale, "id=group", Commitment::Maximum, 4),
+        (PriceRule::AutoScale, "id=group", Commitment::Next, 3),
+        (PriceRule::AutoScale, "id=group", Commitment::First, 2),
+        (PriceRule::KubernetesScale, scales, Commitment::Maximum, 5),
+        (PriceRule::KubernetesScale, scales, Commitment::Next, 3),
+        (PriceRule::KubernetesScale, scales, Commitment::First, 2),
+        (
+            PriceRule::KubernetesScale,
+            "id=k&size=4",
+            Commitment::First,
+            4,
+        ),
+        (PriceRule::SnapshotPolicy, snaps, Commitment::Maximum, 8),
+        (PriceRule::SnapshotPolicy, snaps, Commitment::Next, 1),
+        (PriceRule::SnapshotPolicy, snaps, Commitment::First, 1),
+        (PriceRule::Backup, backups, Commitment::Maximum, 14),
+        (PriceRule::Backup, backups, Commitment::Next, 2),
+        (PriceRule::Backup, backups, Commitment::First, 2),
+    ] {
+        let whole = plan(rule, "it", &params(query), &known).unwrap().unwrap();
+        let later = whole.later;
+        let how = Commitments {
+            autoscale: mode,
+            snapshots: mode,
+            backups: mode,
+            kubernetes: mode,
+        };
+        let asked = whole.committed(&how);
+        let first = &asked.after[0].attributes;
+        let pieces = match rule {
+            PriceRule::Backup => first.size_bytes.unwrap() / GIB_BYTES,
+            _ => first.count.max(1),
+        };
+        assert_eq!(pieces, expected, "{query}, {mode:?}");
+        assert_eq!(asked.later, later, "{query}, {mode:?}");
+    }
+}
