@@ -1,5 +1,6 @@
 //! Edge: real faults under a gate that serves: what is left is looked at as an auditor would.
 
+mod postgres_dies;
 mod sync_fails;
 
 use crate::stage::{Stage, until};
@@ -77,6 +78,11 @@ async fn charged_in(store: &Store) -> BTreeMap<String, usize> {
         }
     }
     charged
+}
+
+/// The same in books that others have open.
+fn charged(place: &Place) -> BTreeMap<String, usize> {
+    ask(async { charged_in(&Store::open_at(place).await.unwrap()).await })
 }
 
 /// The place of a stage's books in its folder.
