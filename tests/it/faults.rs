@@ -1,5 +1,7 @@
 //! Edge: real faults under a gate that serves: what is left is looked at as an auditor would.
 
+#[cfg(feature = "crash-points")]
+mod crash_points;
 mod postgres_dies;
 mod sync_fails;
 
