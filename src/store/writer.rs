@@ -239,7 +239,8 @@ impl Writer {
 }
 
 /// After a sync that failed nobody knows what the disk has, and a second sync would say that all
-/// is well: the process ends before anything is acknowledged, and its next start reads what is there.
+/// is well: the process ends before anything is acknowledged, and its next start reads what is
+/// there.
 fn end_if_unsynced(fault: &StoreError) {
     if matches!(fault, StoreError::Unsynced(_)) {
         tracing::error!(%fault, "ledger: the process ends");

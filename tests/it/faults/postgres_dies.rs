@@ -1,4 +1,4 @@
-//! Edge: PostgreSQL is killed, or stopped for a while, in the middle of commits of a gate that serves.
+//! Edge: PostgreSQL is killed, or stopped for a while, amid the commits of a gate that serves.
 
 use super::{ask, audit, charged, deploy, settled};
 use crate::campaign::{self, Draw};
