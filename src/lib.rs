@@ -6,7 +6,7 @@
 //! the request            gate   →  meter
 //! the month              reconcile  →  bill
 //! people                 ops  cli
-//! the world              store  counters  upstream  config  process  (clock, telemetry)
+//! the world              store  counters  upstream  config  process  (clock, telemetry, crash)
 //! a stand-in             sandbox
 //! ```
 //!
@@ -39,5 +39,6 @@ pub mod config;
 pub mod process;
 pub mod clock;
 pub mod telemetry;
+pub mod crash;
 
 pub mod sandbox;

@@ -1,5 +1,6 @@
 //! Edge: the body of an answer: bytes of our own, or CloudStack's as they stream in.
 
+use crate::crash::{self, Point};
 use crate::upstream::exchange::Connections;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -64,12 +65,15 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(
-                bytes
-                    .take()
-                    .filter(|b| !b.is_empty())
-                    .map(|b| Ok(Frame::data(b))),
-            ),
+            Self::Whole(bytes) => {
+                crash::pass(Point::ReplyBody);
+                Poll::Ready(
+                    bytes
+                        .take()
+                        .filter(|b| !b.is_empty())
+                        .map(|b| Ok(Frame::data(b))),
+                )
+            }
             Self::Streamed {
                 body,
                 sender,

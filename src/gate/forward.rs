@@ -8,6 +8,7 @@ use super::session_key;
 use super::wire::{Answer, strip_one_hop};
 use crate::cloudstack::login::SessionId;
 use crate::cloudstack::query::ParamMap;
+use crate::crash::{self, Point};
 use crate::terms::limits;
 use crate::upstream::servers::{Fleet, Opened};
 use crate::upstream::{Sent, UpstreamError};
@@ -156,6 +157,7 @@ pub async fn status_at(way: &Way<'_>, call: &Call, at: usize) -> Option<u16> {
 pub async fn whole(way: &Way<'_>, call: &Call, map: &ParamMap) -> Result<Answer, UpstreamError> {
     let request = request(way, call, map).map_err(|e| unsent(way, e))?;
     let (answer, sender, connections) = send(way, call, request, true).await?;
+    crash::pass(Point::FirstByte);
     let (mut head, mut body) = answer.into_parts();
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -167,6 +169,7 @@ pub async fn whole(way: &Way<'_>, call: &Call, map: &ParamMap) -> Result<Answer,
             read.extend_from_slice(data);
         }
     }
+    crash::pass(Point::LastByte);
     connections.keep(sender);
     strip_one_hop(&mut head.headers);
     let reason = head.extensions.get::<ReasonPhrase>().map_or_else(

@@ -32,6 +32,7 @@ use crate::cloudstack::command::{Class, Command, CommandTable};
 use crate::cloudstack::envelope::{self, Format};
 use crate::counters::Counters;
 use crate::cover::line::Renewals;
+use crate::crash::{self, Point};
 use crate::meter::follow::Followed;
 use crate::meter::line::Meter;
 use crate::meter::resource::Owner;
@@ -157,6 +158,7 @@ async fn judged(
         Err(refusal) => return refuse(core, None, &refusal, asked_format(&head, &body)).response(),
     };
     name_span(&call);
+    crash::pass(Point::Parsed);
     session::find_server(core, &call, peer).await;
     match estimate::meant(&head.headers, &call.params) {
         Ok(None) => {}

@@ -22,6 +22,7 @@ use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cover::settle::Outcome;
+use crate::crash::{self, Point};
 use crate::ledger::caps::CapBound;
 use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
@@ -106,6 +107,7 @@ pub(super) async fn raise(
         Ok(mut answer) => {
             let answered = answered(gate, &call, command, &judged, &answer);
             answered.instrument(step("observe")).await;
+            crash::pass(Point::Followed);
             if answer.status == 200 {
                 let told = estimate::headers(gate, &caller, &judged, state).await;
                 answer.headers.extend(told);
@@ -136,6 +138,7 @@ async fn promised(
     let gate = &core.gate;
     let verified = verified(core, call, peer);
     let caller = verified.instrument(step("authenticate")).await?;
+    crash::pass(Point::Verified);
     let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
     let (caller, mut judged) = admitted.instrument(step("admit")).await?;
     let map = with_our_job(gate, call, command, &caller, &mut judged);
@@ -145,6 +148,7 @@ async fn promised(
     }
     let promise = promise(gate, call, command, &judged);
     let state = promise.instrument(step("hold")).await?;
+    crash::pass(Point::Held);
     Ok((caller, judged, map, state))
 }
 

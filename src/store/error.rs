@@ -39,10 +39,22 @@ pub enum StoreError {
         /// What it has to be.
         wanted: &'static str,
     },
+    /// The disk did not take what was written. The system tells it once, and what it holds in
+    /// memory is no proof any more: nothing is tried again, and the process ends.
+    #[error(
+        "the disk could not sync `{0}`: what was being written was not acknowledged; look at the \
+         disk, then start the gate again"
+    )]
+    Unsynced(String),
     /// The file is not what it should be.
     #[error("the store's file is damaged: {0}; restore it from a backup")]
     Corrupt(String),
 }
+
+/// SQLite's extended code of a sync of a file that failed (sqlite.org/rescode.html).
+const IOERR_FSYNC: i64 = 1034;
+/// The same of a folder.
+const IOERR_DIR_FSYNC: i64 = 1290;
 
 impl StoreError {
     /// The fault behind an error of the database file.
@@ -56,10 +68,11 @@ impl StoreError {
         {
             return Self::of_state(file, code.as_deref().unwrap_or_default(), error);
         }
-        let primary = code
-            .and_then(|code| code.parse::<i64>().ok())
-            .map(|code| code & 0xff);
-        match primary {
+        let code = code.and_then(|code| code.parse::<i64>().ok());
+        if matches!(code, Some(IOERR_FSYNC | IOERR_DIR_FSYNC)) {
+            return Self::Unsynced(file.to_owned());
+        }
+        match code.map(|code| code & 0xff) {
             Some(5 | 6) => Self::Busy,
             Some(13) => Self::Full(file.to_owned()),
             Some(11 | 26) => Self::Corrupt(format!("{file}: {error}")),

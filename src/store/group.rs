@@ -9,6 +9,7 @@ use super::error::StoreError;
 use super::sql::Sql;
 use super::work::{Done, Work};
 use super::{claims, from_row, lock, sql};
+use crate::crash::{self, Point};
 use crate::ledger::records::Account;
 use crate::ledger::things::Things;
 use crate::ledger::touches::Touches;
@@ -162,6 +163,13 @@ impl Group<'_> {
             outcomes.push(outcome);
         }
         self.save_books(works, &outcomes).await?;
+        for command in &commands {
+            match command {
+                Command::Settle { .. } => crash::pass(Point::Settling),
+                Command::Issue(_) => crash::pass(Point::Issuing),
+                _ => {}
+            }
+        }
         let passed = works.iter().zip(&outcomes).filter(|(_, o)| o.is_ok());
         let passed: Vec<&Work> = passed.map(|(work, _)| *work).collect();
         self.save_rest(&passed).await?;

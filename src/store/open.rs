@@ -3,6 +3,7 @@
 use super::database::{Connection, Pool};
 use super::error::StoreError;
 use super::facts::Facts;
+use crate::crash::{self, Point};
 use sqlx::ConnectOptions as _;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnectOptions;
@@ -84,12 +85,15 @@ pub(super) async fn migrated(
     }
     for (index, step) in steps.iter().enumerate().skip(at) {
         let text = format!(
-            "BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {};\nCOMMIT;",
+            "BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {};",
             index + 1
         );
         // The text is ours: a step that is built in, and its number.
         let step = sqlx::raw_sql(sqlx::AssertSqlSafe(text));
         step.execute(&mut connection).await.map_err(fault)?;
+        crash::pass(Point::Migrating);
+        let commit = sqlx::query("COMMIT").execute(&mut connection);
+        commit.await.map_err(fault)?;
     }
     Ok(connection)
 }

@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::group::Fence;
 use super::open::Access;
 use super::sql;
+use crate::crash::{self, Point};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -145,10 +146,15 @@ async fn bring(connection: &mut PgConnection, schema: Schema) -> Result<(), Stor
         let text = format!(
             "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{name}', 0)); \
              SELECT 1 / (CASE WHEN max(step) >= {next} THEN 0 ELSE 1 END) FROM {name}.form; \
-             {step}\n INSERT INTO {name}.form VALUES ({next}); COMMIT;"
+             {step}\n INSERT INTO {name}.form VALUES ({next});"
         );
         let step = sqlx::raw_sql(sqlx::AssertSqlSafe(text));
-        if let Err(error) = step.execute(&mut *connection).await {
+        let mut done = step.execute(&mut *connection).await;
+        crash::pass(Point::Migrating);
+        if done.is_ok() {
+            done = sqlx::raw_sql("COMMIT").execute(&mut *connection).await;
+        }
+        if let Err(error) = done {
             let undo = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
             undo.map_err(fault)?;
             // Division by zero: it is there already.

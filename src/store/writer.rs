@@ -196,6 +196,7 @@ impl Writer {
             Ok(outcomes) => return outcomes,
             Err(fault) => fault,
         };
+        end_if_unsynced(&fault);
         tracing::error!(%fault, works = works.len(), "ledger: a group was not written");
         let alone = matches!(fault, StoreError::Lost(_)) && works.len() > 1;
         let connected = self.reopen(&fault).await;
@@ -206,6 +207,9 @@ impl Writer {
         let mut answers = Vec::with_capacity(works.len());
         for work in works {
             let one = self.group(&[*work], true).await;
+            if let Err(fault) = &one {
+                end_if_unsynced(fault);
+            }
             let one = one.and_then(|mut all| match all.pop().flatten() {
                 Some(outcome) => outcome,
                 None => Err(fault.clone()),
@@ -234,6 +238,16 @@ impl Writer {
     }
 }
 
+/// After a sync that failed nobody knows what the disk has, and a second sync would say that all
+/// is well: the process ends before anything is acknowledged, and its next start reads what is
+/// there.
+fn end_if_unsynced(fault: &StoreError) {
+    if matches!(fault, StoreError::Unsynced(_)) {
+        tracing::error!(%fault, "ledger: the process ends");
+        std::process::abort();
+    }
+}
+
 /// Checkpoints passively, on a connection of its own, so that no group waits for one.
 async fn checkpoint(options: SqliteConnectOptions, mut due: mpsc::Receiver<()>) {
     let Ok(mut connection) = options.connect().await else {
@@ -242,6 +256,7 @@ async fn checkpoint(options: SqliteConnectOptions, mut due: mpsc::Receiver<()>) 
     while due.recv().await.is_some() {
         let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut connection);
         if let Err(error) = done.await {
+            end_if_unsynced(&StoreError::of(super::open::LEDGER, &error));
             tracing::warn!(%error, "ledger: a checkpoint failed; the next one tries again");
         }
     }

@@ -6,6 +6,7 @@
 use super::tls::UpstreamTls;
 use super::{Sent, UpstreamError};
 use crate::clock::Clock;
+use crate::crash::{self, Point};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -101,6 +102,9 @@ impl Connections {
             }
         }
         let mut sender = self.connect().await?;
+        if raising {
+            crash::pass(Point::Connected);
+        }
         match self.exchange(&mut sender, request).await {
             Ok(answer) => Ok((answer, sender)),
             Err((fault, _)) => Err(fault),

@@ -46,6 +46,7 @@ mod probe;
 mod race;
 mod resend;
 mod kill;
+mod faults;
 mod clients_live;
 mod clients_whole;
 mod clients_refused;

@@ -125,6 +125,12 @@ impl Stage {
         }
     }
 
+    /// Whether the gate's process has ended, however it did.
+    pub fn gate_ended(&mut self) -> bool {
+        let gate = self.gate.as_mut();
+        gate.is_none_or(|gate| gate.try_wait().unwrap().is_some())
+    }
+
     /// Starts the demo again in the same folder.
     pub fn start_again(&mut self) {
         let (gate, told) = demo(&self.program, &self.folder, &[], &self.environment);

@@ -47,6 +47,28 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
 
+/// An invoice of 0.01, with that id.
+pub fn issue(id: u128) -> Work {
+    use faregate::ledger::command::{Issue, Paper, RevenueAmount};
+    Work::of(Command::Issue(Issue {
+        payer: payer(),
+        paper: Paper {
+            id: faregate::terms::ids::DocumentId::from_bits(id),
+            series: "2026".to_owned(),
+            body: "{}".to_owned(),
+        },
+        months: vec![month()],
+        revenue: vec![RevenueAmount {
+            class: "compute".to_owned(),
+            amount: Micros::new(10_000),
+        }],
+        taxes: vec![],
+        rounding: Micros::ZERO,
+        due: at(9),
+        at: at(8),
+    }))
+}
+
 pub fn open_payer() -> Command {
     Command::OpenPayer {
         payer: payer(),
@@ -197,27 +219,7 @@ async fn a_runtime_of_its_own_reaches_the_store_from_another_thread(place) {
 
 on_both! {
 async fn an_invoice_and_its_number_outlive_the_process_with_their_posting(place) {
-    use faregate::ledger::command::{Issue, Paper, RevenueAmount};
     use faregate::terms::ids::DocumentId;
-    let issue = |id: u128| {
-        Work::of(Command::Issue(Issue {
-            payer: payer(),
-            paper: Paper {
-                id: DocumentId::from_bits(id),
-                series: "2026".to_owned(),
-                body: "{}".to_owned(),
-            },
-            months: vec![month()],
-            revenue: vec![RevenueAmount {
-                class: "compute".to_owned(),
-                amount: Micros::new(10_000),
-            }],
-            taxes: vec![],
-            rounding: Micros::ZERO,
-            due: at(9),
-            at: at(8),
-        }))
-    };
     let store = funded(place, 100_000).await;
     store.submit(issue(1)).await.unwrap();
     drop(store);

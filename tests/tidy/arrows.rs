@@ -79,6 +79,7 @@ pub const ROWS: &[Row] = &[
             "upstream",
             "clock",
             "telemetry",
+            "crash",
             "config::vault",
         ],
     },
@@ -158,7 +159,7 @@ pub const ROWS: &[Row] = &[
             "reconcile",
             "bill",
         ],
-        edge: &["clock", "telemetry"],
+        edge: &["clock", "telemetry", "crash"],
     },
     Row {
         folder: "counters",
@@ -168,7 +169,7 @@ pub const ROWS: &[Row] = &[
     Row {
         folder: "upstream",
         pure: &["terms", "cloudstack"],
-        edge: &["clock", "telemetry"],
+        edge: &["clock", "telemetry", "crash"],
     },
     Row {
         folder: "config",
@@ -214,6 +215,11 @@ pub const ROWS: &[Row] = &[
     Row {
         folder: "telemetry",
         pure: &["terms"],
+        edge: &[],
+    },
+    Row {
+        folder: "crash",
+        pure: &[],
         edge: &[],
     },
     Row {

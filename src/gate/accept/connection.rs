@@ -4,6 +4,7 @@ use super::answer::{Standing, Stream, Streams, Watch, Watched};
 use super::caps::{AddressPlace, Held, Place};
 use super::timed::{HEAD_MAX, IDLE_MAX, Phase, Timed};
 use super::{Entrance, Run, body, client, second};
+use crate::crash::{self, Point};
 use crate::gate::body::AnswerBody;
 use crate::gate::guarded::Guarded;
 use crate::gate::line::{self, Core, Slot};
@@ -117,6 +118,7 @@ where
                 let peer = entrance.proxies.client(peer, request.headers());
                 let held = entrance.caps.hold(None);
                 let answer = answer(&core, request, held, peer, &slot).await;
+                crash::pass(Point::ReplyHead);
                 watch.answering();
                 Ok::<_, Infallible>(answer.map(|body| Watched::new(body, watch)))
             }
@@ -141,6 +143,7 @@ where
         &calls,
     )
     .await;
+    crash::pass(Point::Replied);
     // A connection that ended well took its last answer along; one that broke may not have.
     let last = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let (true, Some(delivery)) = (ended, last) {
