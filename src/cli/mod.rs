@@ -3,6 +3,7 @@
 mod books;
 mod check;
 mod demo;
+mod exposure;
 mod init;
 mod ladder;
 mod ledger;

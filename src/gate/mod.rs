@@ -35,6 +35,7 @@ mod estimate;
 mod outcome;
 mod promise;
 mod undo;
+pub mod away;
 mod raise;
 mod recall;
 pub mod framing;

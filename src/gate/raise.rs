@@ -2,6 +2,7 @@
 
 use super::admit;
 use super::authenticate::{self, Caller};
+use super::away;
 use super::doubt;
 use super::estimate;
 use super::forward;
@@ -67,6 +68,14 @@ pub(super) async fn raise(
     let id = CallId::from_bits(gate.clock.id_bits());
     tracing::Span::current().record("call", tracing::field::display(id));
     let _turn = gate.sessions.enter(&call).await;
+    if gate.store.is_away() {
+        return away::pass::raise(core, call, command, peer, id).await;
+    }
+    if gate.away.waits() {
+        // What passed while the books were away is promised before anything else.
+        let taken = away::take_over::take_over(gate).await;
+        taken.map_err(|fault| Refusal::StoreAway(fault.to_string()))?;
+    }
     let mut known = Known::default();
     let promising = promised(core, (&mut call, command), id, peer, &mut known);
     let promised = match gate.store.while_here(promising).await {
@@ -310,7 +319,7 @@ async fn price(
         .renewals
         .lags(&state)
         .map_err(|e| Refusal::StoreAway(e.to_string()))?;
-    if lags {
+    if lags && !gate.store.is_away() {
         gate.renewals
             .catch_up(payer)
             .await
@@ -333,8 +342,19 @@ pub(super) async fn accrued(
     let Some(month) = month else {
         return Ok(Vec::new());
     };
+    if gate.store.is_away() {
+        let known = gate.away.figures(payer).ok_or_else(no_figures)?;
+        return Ok(match known.month == Some(month) {
+            true => known.accruals,
+            false => Vec::new(),
+        });
+    }
     let found = gate.store.accruals(payer, &month).await;
     found.map_err(|fault| Refusal::StoreAway(fault.to_string()))
+}
+
+fn no_figures() -> Refusal {
+    Refusal::StoreAway("PostgreSQL does not answer".to_owned())
 }
 
 /// How much of a line these count.
@@ -352,7 +372,12 @@ pub(super) fn rate_refusal(fault: RateError) -> Refusal {
     }
 }
 
+/// The payer's figures; while the books are away, those that they last showed.
 pub(super) async fn state_of(gate: &Gate, payer: &PayerId) -> Result<PayerState, Refusal> {
+    if gate.store.is_away() {
+        let known = gate.away.figures(payer);
+        return known.map(|known| known.state).ok_or_else(no_figures);
+    }
     gate.store
         .payer(payer)
         .await

@@ -1,9 +1,8 @@
 //! Pure: what may be asked of the books, each named by its cause.
 //!
 //! Every command has a name made of its cause (`hold/hld_…`, `top-up/<provider's id>`): applied
-//! twice it is applied once, and other content under a name in use is refused. `decide.rs` says
-//! what a command does. Amounts are millionths of the payer's currency and, where nothing else
-//! is said, not negative. `at` is billing time.
+//! twice it is applied once, and other content under a used name is refused. `decide.rs` says what
+//! it does. Amounts are millionths of the payer's currency, not negative unless said. `at`: when.
 
 use super::caps::{CapBound, CapTotal};
 use super::records::BillingMode;
@@ -388,6 +387,17 @@ pub enum Command {
         /// Who pays; two for resale.
         legs: Vec<HoldLeg>,
         /// When.
+        at: Timestamp,
+    },
+    /// A hold for a call that passed while the books were away: neither floor nor cover binds it.
+    HoldPassed {
+        /// Which hold.
+        hold: HoldId,
+        /// For which call.
+        call: CallId,
+        /// Who pays; without caps and gift credit, which nobody could ask.
+        legs: Vec<HoldLeg>,
+        /// When it passed.
         at: Timestamp,
     },
     /// Nothing came of the call.
