@@ -12,6 +12,8 @@ mod papers;
 mod rules;
 #[path = "tidy/self_test.rs"]
 mod self_test;
+#[path = "tidy/signs.rs"]
+mod signs;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -102,6 +104,44 @@ fn migrations_are_numbered_and_embedded() {
             );
         }
     }
+}
+
+#[test]
+fn every_alarm_figure_and_warning_has_a_row_for_operators() {
+    let document = read("docs/operating.md");
+    // Schemas of PostgreSQL have such names too.
+    let schemas = ["`faregate_ledger`", "`faregate_facts`"];
+    let mut shown = BTreeSet::new();
+    for file in rust_files().iter().filter(|file| file.is_product()) {
+        let product = file.text.split("#[cfg(test)]").next().unwrap_or_default();
+        shown.extend(signs::shown(product));
+    }
+    shown.retain(|sign| !schemas.contains(&sign.as_str()));
+    assert!(shown.len() > 50, "found only {shown:?}");
+    let missing: Vec<&String> = shown
+        .iter()
+        .filter(|sign| !signs::has_row(&document, sign))
+        .collect();
+    assert!(missing.is_empty(), "no row in operating.md: {missing:?}");
+}
+
+#[test]
+fn a_sign_without_a_row_is_found() {
+    let source = "AlarmView { kind: \"fire\".to_owned() } name: \"faregate_heat\", \
+                  tracing::warn!(verb = \"burn\", \"hot\"); tracing::error!(\"ash: cold; x\");";
+    let signs = signs::shown(source);
+    let expected = [
+        "alarm `fire`",
+        "`faregate_heat`",
+        "`verb=burn`",
+        "`ash: cold`",
+    ];
+    assert_eq!(signs, expected);
+    assert!(signs::has_row(
+        "| `faregate_heat` | hot | cool |",
+        "`faregate_heat`"
+    ));
+    assert!(!signs::has_row("see `faregate_heat`", "`faregate_heat`"));
 }
 
 #[test]

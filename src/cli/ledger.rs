@@ -1,6 +1,7 @@
 //! Edge: `faregate top-up` and `faregate ledger`: money in by hand, and a look at the books.
 
 use super::books::{self, CopyArguments, DrillArguments, RebuildArguments};
+use super::exposure;
 use super::forms::{self, BackArguments, FormArguments};
 use crate::config;
 use crate::ledger::records::Purse;
@@ -55,6 +56,13 @@ pub enum LedgerQuestion {
     Form(FormArguments),
     /// Takes the books back to the form of an older release, after a backup
     Back(BackArguments),
+    /// What raising calls may cost at worst while the books are away, and what has passed here;
+    /// asks only the policies and this node's journal
+    Exposure {
+        /// The configuration
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// What every payer has
     Balances {
         /// The configuration
@@ -103,6 +111,7 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
         LedgerQuestion::Verify { config }
         | LedgerQuestion::Balances { config }
         | LedgerQuestion::Transfers { config, .. } => config,
+        LedgerQuestion::Exposure { config } => return exposure::run(&load(config)?),
         LedgerQuestion::Backup(arguments) => return books::back_up(arguments),
         LedgerQuestion::Restore(arguments) => return books::restore(arguments),
         LedgerQuestion::Drill(arguments) => return books::drill(arguments),

@@ -4,6 +4,7 @@ mod books;
 mod forms;
 mod check;
 mod demo;
+mod exposure;
 mod init;
 mod ladder;
 mod ledger;

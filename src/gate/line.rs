@@ -8,6 +8,7 @@ use super::accept::caps::Caps;
 use super::admit;
 use super::ask::Asker;
 use super::authenticate;
+use super::away::Away;
 use super::balance::Balances;
 use super::body::AnswerBody;
 use super::classify::{self, Standing};
@@ -90,6 +91,8 @@ pub struct Gate {
     pub audit: mpsc::Sender<AuditRow>,
     /// Which paths beside the API are served.
     pub pages: Pages,
+    /// What passes while the books are away.
+    pub away: Arc<Away>,
     /// Raising requests whose answer may not have arrived.
     pub resends: Arc<Resends>,
 }

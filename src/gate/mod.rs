@@ -36,6 +36,7 @@ mod estimate;
 mod outcome;
 mod promise;
 mod undo;
+pub mod away;
 mod raise;
 mod recall;
 pub mod framing;

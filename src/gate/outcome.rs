@@ -45,7 +45,8 @@ pub(super) async fn answered(
         (Some(read), None) if answer.status == 200 => {
             let node = Some(read.node);
             if command.kind == Kind::Sync {
-                settle_sync(gate, call, command, judged, node).await;
+                let followed = followed(gate, call, command, judged, node);
+                settle_sync(gate, &followed).await;
             } else {
                 keep_job(gate, judged, node.as_ref()).await;
                 follow(gate, call, command, judged, node).await;
@@ -58,7 +59,7 @@ pub(super) async fn answered(
 
 /// Errors after which nothing was made. On a command that makes its entity before its job, other
 /// errors may come after the entity was stored; on the rest the job was never started.
-fn precedes_creation(kind: Kind, error: &envelope::ApiError) -> bool {
+pub(super) fn precedes_creation(kind: Kind, error: &envelope::ApiError) -> bool {
     match error.code {
         401 | 430 | 432 | 531 | 532 | 535 => true,
         431 => {
@@ -158,7 +159,7 @@ fn in_doubt(judged: &Judged) -> Option<PayerId> {
         .filter(|_| judged.whose.doubt.is_some())
 }
 
-fn followed(
+pub(super) fn followed(
     gate: &Gate,
     call: &Call,
     command: &Command,
@@ -189,21 +190,14 @@ fn followed(
 }
 
 /// A synchronous command that succeeded: its outcome is durable before its answer goes out.
-async fn settle_sync(
-    gate: &Gate,
-    call: &Call,
-    command: &Command,
-    judged: &Judged,
-    node: Option<crate::cloudstack::tree::Node>,
-) {
-    let followed = followed(gate, call, command, judged, node);
-    let settle = judged.hold.map(|hold| Booking::Settle {
+pub(super) async fn settle_sync(gate: &Gate, followed: &Followed) {
+    let settle = followed.hold.map(|hold| Booking::Settle {
         hold,
         one_off: followed.one_offs.clone(),
         at: gate.clock.billing(),
     });
     let update = IntentChange::Update {
-        call: judged.id,
+        call: followed.call,
         status: IntentStatus::Settled,
         job: None,
         resource: None,
@@ -214,12 +208,12 @@ async fn settle_sync(
     let settlement = Settlement {
         command: settle,
         intents: vec![update],
-        hold: judged.hold,
+        hold: followed.hold,
         in_doubt: followed.in_doubt.clone(),
         succeeded: true,
     };
-    if let Err(fault) = record(gate, &followed, settlement).await {
-        tracing::error!(verb = "settle", call = %judged.id, %fault, "not settled; hold stays");
+    if let Err(fault) = record(gate, followed, settlement).await {
+        tracing::error!(verb = "settle", call = %followed.call, %fault, "not settled; hold stays");
     }
 }
 

@@ -121,7 +121,7 @@ pub(super) fn asked(gate: &Gate, judged: &Judged, payer: &PayerId) -> Option<Cla
     (*adds != Things::default()).then(|| claim::claim(&gate.rules.load(), payer, adds))
 }
 
-fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
+pub(super) fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
     let planned = PlannedText {
         sent: Some(judged.sent.micros()),
         per_hour: judged

@@ -2,6 +2,7 @@
 
 use super::admit;
 use super::authenticate::{self, Caller};
+use super::away;
 use super::balance::Balance;
 use super::doubt;
 use super::estimate;
@@ -73,6 +74,14 @@ pub(super) async fn raise(
     let id = CallId::from_bits(gate.clock.id_bits());
     tracing::Span::current().record("call", tracing::field::display(id));
     let _turn = gate.sessions.enter(&call).await;
+    if gate.store.is_away() {
+        return away::pass::raise(core, call, command, peer, id).await;
+    }
+    if gate.away.waits() {
+        // What passed while the books were away is promised before anything else.
+        let taken = away::take_over::take_over(gate).await;
+        taken.map_err(|fault| Refusal::StoreAway(fault.to_string()))?;
+    }
     let mut known = Known::default();
     let promising = promised(core, (&mut call, command), id, peer, &mut known);
     let promised = match gate.store.while_here(promising).await {
@@ -326,14 +335,12 @@ async fn price(
 ) -> Result<(Priced, Arc<Balance>), Refusal> {
     let rules = gate.rules.load_full();
     let month = month_of(&rules, payer, now);
-    let balance = gate.balances.of(&gate.store, payer, month).await;
-    let balance = balance.map_err(|fault| Refusal::StoreAway(fault.to_string()))?;
-    let balance = balance.ok_or(Refusal::NobodyPays)?;
+    let balance = balance_of(gate, payer, month).await?;
     let lags = gate
         .renewals
         .lags(&balance.state)
         .map_err(|e| Refusal::StoreAway(e.to_string()))?;
-    if lags {
+    if lags && !gate.store.is_away() {
         gate.renewals
             .catch_up(payer)
             .await
@@ -342,6 +349,26 @@ async fn price(
     let so_far = |line: &PriceLineId| so_far(&balance.accruals, line);
     let priced = reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)?;
     Ok((priced, balance))
+}
+
+/// The payer's figures and his accrual of the month: as the books have them, or, while they are
+/// away, as they last showed them.
+async fn balance_of(
+    gate: &Gate,
+    payer: &PayerId,
+    month: Option<BillingMonth>,
+) -> Result<Arc<Balance>, Refusal> {
+    if gate.store.is_away() {
+        let known = gate.away.figures(payer).ok_or_else(no_figures)?;
+        let same = known.month == month;
+        return Ok(Arc::new(Balance {
+            state: known.state,
+            accruals: if same { known.accruals } else { Vec::new() },
+        }));
+    }
+    let balance = gate.balances.of(&gate.store, payer, month).await;
+    let balance = balance.map_err(|fault| Refusal::StoreAway(fault.to_string()))?;
+    balance.ok_or(Refusal::NobodyPays)
 }
 
 /// The month that the payer's lines count in at `now`.
@@ -359,8 +386,19 @@ pub(super) async fn accrued(
     let Some(month) = month_of(&gate.rules.load(), payer, now) else {
         return Ok(Vec::new());
     };
+    if gate.store.is_away() {
+        let known = gate.away.figures(payer).ok_or_else(no_figures)?;
+        return Ok(match known.month == Some(month) {
+            true => known.accruals,
+            false => Vec::new(),
+        });
+    }
     let found = gate.store.accruals(payer, &month).await;
     found.map_err(|fault| Refusal::StoreAway(fault.to_string()))
+}
+
+fn no_figures() -> Refusal {
+    Refusal::StoreAway("PostgreSQL does not answer".to_owned())
 }
 
 /// How much of a line these count.
@@ -378,7 +416,12 @@ pub(super) fn rate_refusal(fault: RateError) -> Refusal {
     }
 }
 
+/// The payer's figures; while the books are away, those that they last showed.
 pub(super) async fn state_of(gate: &Gate, payer: &PayerId) -> Result<PayerState, Refusal> {
+    if gate.store.is_away() {
+        let known = gate.away.figures(payer);
+        return known.map(|known| known.state).ok_or_else(no_figures);
+    }
     gate.store
         .payer(payer)
         .await

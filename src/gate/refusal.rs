@@ -225,7 +225,10 @@ impl Refusal {
             Self::TooMuch { text, .. } => text.clone(),
             Self::NotEnough(shortage) => shortage_text(shortage),
             Self::StoreAway(what) => {
-                format!("the books cannot be written ({what}); nothing was started, try again")
+                format!(
+                    "the books cannot be written ({what}); nothing was started, try again in a \
+                     minute. Reading, stopping and deleting pass meanwhile"
+                )
             }
             Self::Busy => "too many calls wait; nothing was started, try again".to_owned(),
             Self::UpstreamAway => {

@@ -1,11 +1,11 @@
 //! Pure: what may be asked of the books, each named by its cause.
 //!
 //! Every command has a name made of its cause (`hold/hld_…`, `top-up/<provider's id>`): applied
-//! twice it is applied once, and other content under a name in use is refused. `decide.rs` says
-//! what a command does. Amounts are millionths of the payer's currency and, where nothing else
-//! is said, not negative. `at` is billing time.
+//! twice it is applied once, and other content under a used name is refused. `decide.rs` says what
+//! it does. Amounts are millionths of the payer's currency, not negative unless said. `at`: when.
 
 use super::caps::{CapBound, CapTotal};
+pub use super::paper::{RevenueAmount, TaxAmount};
 use super::records::BillingMode;
 use crate::terms::ids::{CallId, DocumentId, HoldId, PayerId, PriceLineId, SellerId, TransferId};
 use crate::terms::money::{Currency, Micros};
@@ -90,24 +90,6 @@ pub struct Renew {
     pub caps: Vec<CapTotal>,
     /// When.
     pub at: Timestamp,
-}
-
-/// One tax of a document or an advance.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TaxAmount {
-    /// Country and rate: `DE.19`.
-    pub tax: String,
-    /// How much.
-    pub amount: Micros,
-}
-
-/// One class of revenue of a document.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RevenueAmount {
-    /// The class: `compute`, `storage` …
-    pub class: String,
-    /// Net.
-    pub amount: Micros,
 }
 
 /// A number series and the document that takes its next number.
@@ -391,6 +373,17 @@ pub enum Command {
         /// Who pays; two for resale.
         legs: Vec<HoldLeg>,
         /// When.
+        at: Timestamp,
+    },
+    /// A hold for a call that passed while the books were away: neither floor nor cover binds it.
+    HoldPassed {
+        /// Which hold.
+        hold: HoldId,
+        /// For which call.
+        call: CallId,
+        /// Who pays; without caps and gift credit, which nobody could ask.
+        legs: Vec<HoldLeg>,
+        /// When it passed.
         at: Timestamp,
     },
     /// Nothing came of the call, or what came of it is others' to pay (ADR 0024).

@@ -57,6 +57,9 @@ fn apply(command: &Command, draft: &mut Draft<'_>) -> Result<(), LedgerRefusal> 
         Command::Hold {
             hold, call, legs, ..
         } => hold::hold(draft, *hold, *call, legs),
+        Command::HoldPassed {
+            hold, call, legs, ..
+        } => hold::passed(draft, *hold, *call, legs),
         Command::GiveBack { hold, one_off, .. } => hold::give_back(draft, *hold, one_off),
         Command::Settle { hold, one_off, .. } => hold::settle(draft, *hold, one_off),
         Command::Renew(it) => renew::renew(draft, it),

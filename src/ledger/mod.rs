@@ -6,6 +6,7 @@
 pub mod caps;
 pub mod chart;
 pub mod command;
+mod paper;
 pub mod decide;
 pub mod loaded;
 pub mod records;

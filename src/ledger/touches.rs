@@ -49,7 +49,7 @@ impl Command {
         match self {
             Self::OpenPayer { payer, .. } => format!("open/{payer}"),
             Self::SetTerms { id, .. } => format!("terms/{id}"),
-            Self::Hold { hold, .. } => format!("hold/{hold}"),
+            Self::Hold { hold, .. } | Self::HoldPassed { hold, .. } => format!("hold/{hold}"),
             Self::GiveBack { hold, .. } => format!("give-back/{hold}"),
             Self::Settle { hold, .. } => format!("settle/{hold}"),
             Self::Renew(renew) => renew_name(renew),
@@ -90,6 +90,7 @@ impl Command {
             Self::OpenPayer { at, .. }
             | Self::SetTerms { at, .. }
             | Self::Hold { at, .. }
+            | Self::HoldPassed { at, .. }
             | Self::GiveBack { at, .. }
             | Self::Settle { at, .. }
             | Self::ProviderPayout { at, .. }
@@ -134,7 +135,7 @@ impl Command {
             | Self::SetTerms { payer, .. }
             | Self::PromoGrant { payer, .. }
             | Self::PromoExpire { payer, .. } => t.payers.push(payer.clone()),
-            Self::Hold { hold, legs, .. } => {
+            Self::Hold { hold, legs, .. } | Self::HoldPassed { hold, legs, .. } => {
                 t.holds.push(*hold);
                 t.payers.extend(legs.iter().map(|leg| leg.payer.clone()));
                 for leg in legs {

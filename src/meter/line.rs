@@ -30,8 +30,7 @@ use tokio::sync::{Mutex, mpsc};
 
 /// Questions that follow from one another: VM → volumes, network → addresses.
 const ROUNDS_MAX: usize = 4;
-/// What another node saw in between has an observation computed again; this many in a row are not
-/// to be expected.
+/// So often at most an observation is computed again because of what came in between.
 const STALE_MAX: usize = 64;
 
 /// What was observed could not be kept.
@@ -143,9 +142,7 @@ impl Meter {
     /// # Errors
     /// [`MeterFault`].
     pub async fn apply(&self, observed: Observed) -> Result<(), MeterFault> {
-        let show = |running: &mut Running| {
-            let _ = observed.clone().apply_to(&mut running.inventory);
-        };
+        let show = |it: &mut Running| drop(observed.clone().apply_to(&mut it.inventory));
         self.change(show, &Settlement::default(), Seen::InASweep)
             .await
     }

@@ -202,6 +202,7 @@ async fn scrape(State(source): State<Source>) -> Response {
     let view = looked_at(&source).await.unwrap_or_else(|why| {
         Arc::new(LiveView {
             fault: Some(why),
+            store_away: source.source.store_away(),
             ..LiveView::default()
         })
     });

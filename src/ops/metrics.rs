@@ -1,6 +1,6 @@
 //! Pure: the live figures as Prometheus text (exposition format 0.0.4).
 
-use super::views::{LiveView, PayerView};
+use super::views::{AwaySum, LiveView, PayerView};
 use std::fmt::Write as _;
 
 /// A figure of the node itself.
@@ -81,6 +81,7 @@ pub fn text(view: &LiveView) -> String {
     }
     servers(&mut out, view);
     counting(&mut out, view);
+    away(&mut out, view);
     totals(&mut out, view);
     payers(&mut out, view);
     out
@@ -111,6 +112,40 @@ fn counting(out: &mut String, view: &LiveView) {
     for (name, help, count) in figures {
         plain(out, name, help, &count.to_string());
     }
+}
+
+/// Also while the books cannot be read: that is when they are looked at.
+fn away(out: &mut String, view: &LiveView) {
+    let it = &view.store_away;
+    plain(
+        out,
+        "faregate_store_away",
+        "1 while the books do not answer",
+        &i64::from(it.now).to_string(),
+    );
+    plain(
+        out,
+        "faregate_passed_calls",
+        "Calls of this node that passed while the books were away and are not in them yet",
+        &it.calls.to_string(),
+    );
+    let mut series = |name: &str, help: &str, value: &dyn Fn(&AwaySum) -> &str| {
+        head(out, name, help);
+        for sum in &it.sums {
+            let (currency, value) = (label(&sum.currency), value(sum));
+            let _ = writeln!(out, "{name}{{currency=\"{currency}\"}} {value}");
+        }
+    };
+    series(
+        "faregate_worst_loss",
+        "The most that can pass on all nodes while the books are away, main units",
+        &|sum| &sum.worst,
+    );
+    series(
+        "faregate_passed",
+        "What of it passed on this node and is not in the books yet, main units",
+        &|sum| &sum.passed,
+    );
 }
 
 fn head(out: &mut String, name: &str, help: &str) {

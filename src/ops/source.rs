@@ -1,7 +1,7 @@
 //! Edge: who answers the operators' questions: the books, or a fixed answer.
 
 use super::metrics::Figure;
-use super::views::{DocumentRow, LiveView, MeterView, MetersPage};
+use super::views::{AwayView, DocumentRow, LiveView, MeterView, MetersPage};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -18,6 +18,10 @@ pub trait OpsSource: Send + Sync {
     fn documents(&self) -> Answering<'_, Vec<DocumentRow>>;
     /// A document in a format (`html`, `json`, `csv`): its media type and its bytes.
     fn document(&self, number: &str, format: &str) -> Answering<'_, Option<(String, Vec<u8>)>>;
+    /// What becomes of raising calls while the books are away; asks nothing of them.
+    fn store_away(&self) -> AwayView {
+        AwayView::default()
+    }
     /// Figures of the node itself, beside those of the books, each with its explanation.
     fn figures(&self) -> Vec<Figure> {
         Vec::new()

@@ -49,7 +49,9 @@ pub struct LiveView {
     pub differences_total: usize,
     /// How the counting of calls with other nodes does, where it is shared.
     pub shared_counting: Option<CountingView>,
-    /// Why the figures could not be read; everything else is then empty.
+    /// What becomes of raising calls while the books are away.
+    pub store_away: AwayView,
+    /// Why the figures could not be read; everything else but `store_away` is then empty.
     pub fault: Option<String>,
 }
 
@@ -60,6 +62,36 @@ pub struct ServerView {
     pub name: String,
     /// It takes connections and answers.
     pub up: bool,
+}
+
+/// What becomes of raising calls while the books are away, by policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AwayView {
+    /// They are away now.
+    pub now: bool,
+    /// They can be away: they lie in a PostgreSQL.
+    pub possible: bool,
+    /// Nodes that share each payer's cap.
+    pub nodes: u32,
+    /// Calls of this node that passed and are in no books yet.
+    pub calls: usize,
+    /// By currency.
+    pub sums: Vec<AwaySum>,
+}
+
+/// The worst possible loss in one currency.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AwaySum {
+    /// Its code.
+    pub currency: String,
+    /// Payers whose calls pass up to a cap.
+    pub open: usize,
+    /// Payers whose calls are refused.
+    pub closed: usize,
+    /// The worst possible loss: the caps of those that are open, together.
+    pub worst: String,
+    /// What of it has passed on this node and is in no books yet.
+    pub passed: String,
 }
 
 /// How the counting of calls with other nodes does.

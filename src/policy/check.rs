@@ -18,8 +18,9 @@ use crate::policy::customer::{
 use crate::policy::ending;
 use crate::policy::faults::Faults;
 use crate::policy::limits;
-use crate::policy::prepaid::{PrepaidProfile, WhenStoreIsDown};
+use crate::policy::prepaid::PrepaidProfile;
 use crate::policy::shape;
+use crate::policy::store_away;
 use crate::terms::ids::{PayerId, SellerId};
 use crate::terms::money::{Micros, charge_to_micros};
 use crate::terms::time::Timestamp;
@@ -281,14 +282,10 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
             .collect();
         profile.notices.sort_unstable_by(|a, b| b.cmp(a));
     }
-    let words = [
-        ("closed", WhenStoreIsDown::Closed),
-        ("open", WhenStoreIsDown::Open),
-    ];
-    if let Some(text) = &shape.when_store_is_down
-        && let Some(word) = faults.word(text, &words)
+    if let Some(written) = &shape.store_away
+        && let Some(read) = store_away::read(written, faults)
     {
-        profile.when_store_is_down = word;
+        profile.store_away = read;
     }
     if profile.horizon < profile.horizon_min() {
         let what = format!(

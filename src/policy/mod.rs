@@ -20,3 +20,4 @@ pub mod tariff;
 mod faults;
 mod books;
 mod contact;
+pub mod store_away;

@@ -2,6 +2,7 @@
 
 use crate::policy::commitment::Commitments;
 use crate::policy::ending::{Ending, RetentionBy};
+use crate::terms::money::Micros;
 use crate::terms::time::{HOUR, SECOND};
 
 /// Renewal interval while less than 24 hours of burn are available.
@@ -11,11 +12,12 @@ pub const RENEWAL_LAST_HOUR: i64 = 60 * SECOND;
 
 /// What a gate does for raising calls while the store is away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WhenStoreIsDown {
-    /// Refuse (503).
+pub enum StoreAway {
+    /// They are refused (503).
     Closed,
-    /// Forward, write down, charge later.
-    Open,
+    /// They pass as long as what one payer's calls hold stays within this, on all nodes together,
+    /// in millionths of his currency; they are written down by the node and charged later.
+    OpenUpTo(Micros),
 }
 
 /// Terms that customers share. All times in microseconds.
@@ -34,7 +36,7 @@ pub struct PrepaidProfile {
     /// Notices so long before the money ends, longest first.
     pub notices: Vec<i64>,
     /// Raising calls while the store is away.
-    pub when_store_is_down: WhenStoreIsDown,
+    pub store_away: StoreAway,
     /// Whether machines are stopped at the end; else raising calls are refused only.
     pub stops: bool,
     /// How the end goes on.
@@ -76,7 +78,7 @@ impl Default for PrepaidProfile {
             stop_lead: 900 * SECOND,
             retention: 0,
             notices: vec![72 * HOUR, 24 * HOUR, HOUR],
-            when_store_is_down: WhenStoreIsDown::Closed,
+            store_away: StoreAway::Closed,
             stops: false,
             ending: Ending::default(),
             commitments: Commitments::default(),

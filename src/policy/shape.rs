@@ -245,7 +245,7 @@ pub(super) struct Prepaid {
     pub stop_lead: Option<Spanned<String>>,
     pub retention: Option<Spanned<String>>,
     pub notices: Option<Vec<Spanned<String>>>,
-    pub when_store_is_down: Option<Spanned<String>>,
+    pub store_away: Option<Spanned<StoreAway>>,
     #[serde(default)]
     pub stops: bool,
     pub stop_grace: Option<Spanned<String>>,
@@ -263,6 +263,18 @@ pub(super) struct Prepaid {
     pub commit_snapshots: Option<Spanned<String>>,
     pub commit_backups: Option<Spanned<String>>,
     pub commit_kubernetes: Option<Spanned<String>>,
+}
+
+/// `store_away` of `[[prepaid]]`: a word, or how far it is open.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "write store_away = \"closed\" or store_away = { open_up_to = \"50.00\" }"
+)]
+pub(super) enum StoreAway {
+    Word(String),
+    Open { open_up_to: String },
 }
 
 /// `[book]`: the version of a price book that the file's `[[line]]`s are.

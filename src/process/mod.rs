@@ -6,6 +6,7 @@ pub mod front;
 pub mod handover;
 pub mod hardening;
 pub mod commands;
+mod away;
 pub mod ladder;
 pub mod months;
 pub mod page;

@@ -10,8 +10,8 @@ use crate::meter::resource::Interval;
 use crate::ops::metrics::Figure;
 use crate::ops::source::{Answering, OpsSource, media_type};
 use crate::ops::views::{
-    AlarmView, CallView, CountingView, DifferenceView, DocumentRow, HoldView, LiveView, MeterView,
-    MetersPage, PayerView, ROWS_MAX, ServerView, TotalView,
+    AlarmView, AwayView, CallView, CountingView, DifferenceView, DocumentRow, HoldView, LiveView,
+    MeterView, MetersPage, PayerView, ROWS_MAX, ServerView, TotalView,
 };
 use crate::policy::customer::RuleSet;
 use crate::rate::month;
@@ -34,9 +34,14 @@ impl OpsSource for FromBooks {
         Box::pin(async move {
             live(&self.0).await.unwrap_or_else(|fault| LiveView {
                 fault: Some(fault.to_string()),
+                alarms: super::away::alarms(&self.0),
                 ..times(&self.0)
             })
         })
+    }
+
+    fn store_away(&self) -> AwayView {
+        super::away::view(&self.0)
     }
 
     fn figures(&self) -> Vec<Figure> {
@@ -95,6 +100,7 @@ fn times(product: &Product) -> LiveView {
         now: product.clock.billing().to_string(),
         wall: product.clock.wall().to_string(),
         speed: product.clock.speed(),
+        store_away: super::away::view(product),
         shared_counting: product.gate.counters.health().map(|it| CountingView {
             up: it.up,
             losses: it.losses,
@@ -105,6 +111,10 @@ fn times(product: &Product) -> LiveView {
 }
 
 async fn live(product: &Product) -> Result<LiveView, StoreError> {
+    product.store.while_here(read(product)).await?
+}
+
+async fn read(product: &Product) -> Result<LiveView, StoreError> {
     let mut view = times(product);
     let rules = product.rules.load_full();
     let now = product.clock.billing();
@@ -133,6 +143,7 @@ async fn live(product: &Product) -> Result<LiveView, StoreError> {
     view.policy_faults = product.reloads.faults().len();
     view.alarms = alarms(product, &parked, &view);
     view.alarms.extend(super::ladder::alarms(product).await?);
+    view.alarms.extend(super::away::alarms(product));
     Ok(view)
 }
 

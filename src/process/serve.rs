@@ -5,6 +5,7 @@ use super::sockets::{Role, Sockets};
 use super::wiring::{self, Product, Queues};
 use crate::config::Config;
 use crate::gate::accept::{self, Run, Speaks};
+use crate::gate::away::take_over;
 use crate::gate::line::Core;
 use crate::meter::planned::PlannedText;
 use crate::store::{AuditRow, Standing};
@@ -226,6 +227,7 @@ async fn end_cores(run: &watch::Sender<Run>, cores: Vec<std::thread::JoinHandle<
 /// What was under way when the last process ended is followed to its end; what ended meanwhile
 /// is found by a sweep.
 async fn take_up(product: &Arc<Product>) -> anyhow::Result<()> {
+    take_over::begin(&product.gate).await?;
     let now = product.clock.wall();
     let open = product.store.open_intents().await?;
     let young = open
@@ -271,6 +273,7 @@ fn background(
         stop.clone(),
     ));
     tokio::spawn(product.follower.clone().run(queues.followed, stop.clone()));
+    tokio::spawn(take_over::run(product.gate.clone(), stop.clone()));
     tokio::spawn(probes(product.clone(), stop.clone()));
     tokio::spawn(product.gate.counters.clone().run(stop.clone()));
     tokio::spawn(audit(product.clone(), queues.audit));

@@ -9,6 +9,7 @@ use crate::cover::act::Ladder;
 use crate::cover::actor::Acted;
 use crate::cover::line::Renewals;
 use crate::gate::ask::Asker;
+use crate::gate::away::Away;
 use crate::gate::balance::Balances;
 use crate::gate::keys::Keys;
 use crate::gate::line::Gate;
@@ -180,6 +181,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         followed,
         audit,
         pages: pages(&config),
+        away: Arc::new(Away::open(&config.store, config.counters.nodes)?),
         resends: Arc::new(Resends::new(clock.clone())),
     };
     let product = Product {

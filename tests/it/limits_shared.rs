@@ -57,9 +57,16 @@ impl Redis {
     }
 
     fn flush(&self) {
+        self.tell("FLUSHALL");
+    }
+
+    /// Gives a command that it obeys.
+    fn tell(&self, command: &str) {
         use std::io::{Read, Write};
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(b"FLUSHALL\r\n").unwrap();
+        stream
+            .write_all(format!("{command}\r\n").as_bytes())
+            .unwrap();
         let mut answer = [0; 5];
         stream.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"+OK\r\n");
@@ -157,6 +164,34 @@ async fn two_nodes_grant_what_one_would_and_each_its_share_while_redis_is_away()
     is_up(&two, true).await;
     let first = granted(&two, &together, 15).await;
     assert_eq!(first + granted(&one, &together, 15).await, 20);
+}
+
+/// Full, a replica of a master that is gone, or another password: an error is no count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_full_or_read_only_or_closed_to_us_is_as_one_that_is_away() {
+    let redis = Redis::start();
+    let (one, _stop) = node(&redis);
+    is_up(&one, true).await;
+    let spoilt = [
+        ("full", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("read-only", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ];
+    for (name, spoil, mend) in spoilt {
+        redis.tell(spoil);
+        assert_eq!(granted(&one, &limit(name, 20), 40).await, 10, "{name}");
+        assert!(one.health().unwrap().alone >= 40, "{name}");
+        redis.tell(mend);
+        is_up(&one, true).await;
+        let again = format!("{name}-mended");
+        assert_eq!(granted(&one, &limit(&again, 20), 40).await, 20, "{name}");
+    }
+    let url = format!("redis://:wrong@127.0.0.1:{}/0", redis.port);
+    let shared = Shared::new(&SecretString::from(url)).unwrap();
+    let closed = Arc::new(Counters::new(2, Some(Arc::new(shared))));
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(closed.clone().run(stopped));
+    assert_eq!(granted(&closed, &limit("closed", 20), 40).await, 10);
+    assert!(!closed.health().unwrap().up);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

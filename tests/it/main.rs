@@ -18,6 +18,8 @@ mod unresolved;
 mod ladder;
 mod nodes;
 mod nodes_served;
+mod store_away;
+mod faults_table;
 mod store_crash;
 mod lifecycle;
 mod sandbox;

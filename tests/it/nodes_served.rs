@@ -78,13 +78,13 @@ fn free_port() -> u16 {
 }
 
 /// The books, read beside the gates.
-struct Books {
-    runtime: tokio::runtime::Runtime,
-    store: Store,
+pub struct Books {
+    pub runtime: tokio::runtime::Runtime,
+    pub store: Store,
 }
 
 impl Books {
-    fn open(url: &str) -> Self {
+    pub fn open(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -99,7 +99,7 @@ impl Books {
     }
 
     /// How often each machine is charged as running, now.
-    fn running(&self) -> BTreeMap<String, usize> {
+    pub fn running(&self) -> BTreeMap<String, usize> {
         let open = self.runtime.block_on(self.store.open_intervals(None));
         let mut running = BTreeMap::new();
         for row in open.unwrap() {
@@ -111,7 +111,7 @@ impl Books {
         running
     }
 
-    fn open_holds(&self) -> usize {
+    pub fn open_holds(&self) -> usize {
         let open = self.runtime.block_on(self.store.open_holds(None)).unwrap();
         open.iter()
             .filter(|hold| hold.status == HoldStatus::Open)
@@ -127,7 +127,7 @@ impl Books {
             .unwrap()
     }
 
-    fn sound(&self) {
+    pub fn sound(&self) {
         let verified = self.runtime.block_on(self.store.verify()).unwrap();
         assert_eq!(verified.faults, []);
     }

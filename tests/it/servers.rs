@@ -9,6 +9,8 @@ use crate::browser::Browser;
 use crate::stage::{Caller, Stage, address_of, exchange, until};
 use bytes::Bytes;
 use faregate::clock::Clock;
+use faregate::gate::forward::{self, Way};
+use faregate::gate::parse::{self, RawRequest, Routed};
 use faregate::upstream::Sent;
 use faregate::upstream::servers::{Fleet, Servers};
 use http::Request;
@@ -17,7 +19,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 /// A gate in front of management servers that a test chose, on free ports.
@@ -264,4 +266,52 @@ async fn a_request_that_a_server_read_is_never_sent_to_another() {
         let read = first_read.load(Ordering::SeqCst) + second_read.load(Ordering::SeqCst);
         assert_eq!(read, sent);
     }
+}
+
+/// A server that reads requests and answers the first with no byte, the next with one, and so on.
+async fn cuts(answer: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        for cut in 0..=answer.len() {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = [0_u8; 4_096];
+            assert!(stream.read(&mut bytes).await.unwrap() > 0);
+            stream.write_all(&answer.as_bytes()[..cut]).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_answer_cut_at_any_byte_leaves_the_outcome_unknown() {
+    let body = "{\"deployvirtualmachineresponse\":{\"id\":\"a\",\"jobid\":\"b\"}}";
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let server = cuts(answer.clone()).await;
+    let fleet = Fleet::new(
+        Arc::new(Servers::new([(server.clone(), server)])),
+        &Clock::system(),
+    );
+    let raw = RawRequest {
+        method: "GET",
+        target: b"/client/api?command=deployVirtualMachine&response=json",
+        headers: &[],
+        body: b"",
+    };
+    let Ok(Routed::Api(call)) = parse::request(&raw) else {
+        panic!("it is a call");
+    };
+    let way = Way {
+        fleet: &fleet,
+        client: "192.0.2.1".parse().unwrap(),
+    };
+    for cut in 0..answer.len() {
+        let fault = forward::whole(&way, &call, &call.params).await.unwrap_err();
+        assert_eq!(fault.sent, Sent::Unknown, "cut at {cut}: {fault}");
+    }
+    let whole = forward::whole(&way, &call, &call.params).await.unwrap();
+    assert_eq!((whole.status, whole.body.as_ref()), (200, body.as_bytes()));
 }

@@ -9,6 +9,7 @@ use crate::served::{Recorder, Served, call, call_kept, command, configured};
 use crate::stage::{Stage, exchange, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -81,6 +82,32 @@ fn whoever_has_all_connections_of_an_address_is_turned_away_and_let_in_again() {
     until("there is room again", || {
         gate.call(QUERY).is_some_and(|heard| heard.status == 200)
     });
+}
+
+#[test]
+fn a_gate_out_of_descriptors_goes_on_with_what_is_open_and_serves_again() {
+    let recorder = Recorder::start();
+    let mut gate = Served::start("serving-descriptors", "", &recorder);
+    let mut open = connect(&gate.gate);
+    assert_eq!(call_kept(&mut open, QUERY).unwrap().status, 200);
+    let pid = gate.child.id().to_string();
+    let has = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .count();
+    let most = format!("--nofile={0}:{0}", has + 4);
+    let bound = Command::new("prlimit")
+        .args(["--pid", &pid, &most])
+        .status();
+    assert!(bound.unwrap().success());
+    let waiting: Vec<TcpStream> = (0..40).map(|_| connect(&gate.gate)).collect();
+    for _ in 0..3 {
+        assert_eq!(call_kept(&mut open, QUERY).unwrap().status, 200);
+    }
+    drop(waiting);
+    until("it serves whoever comes", || {
+        gate.call(QUERY).is_some_and(|heard| heard.status == 200)
+    });
+    assert!(gate.child.try_wait().unwrap().is_none(), "it ended");
 }
 
 #[test]

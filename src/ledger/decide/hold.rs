@@ -17,41 +17,70 @@ pub(super) fn hold(
     legs: &[HoldLeg],
 ) -> Result<(), LedgerRefusal> {
     for leg in legs {
-        not_negative("the hold", leg.wallet)?;
-        not_negative("the hold of gift credit", leg.promo)?;
-        not_negative("the one-off price", leg.one_off)?;
-        not_negative(
-            "the hold less its one-off price",
-            leg.wallet.minus(leg.one_off)?,
-        )?;
+        bounded(leg)?;
         let state = draft.payer(&leg.payer)?;
         admit(state, leg)?;
         cap::pass(draft, leg)?;
-        let state = draft.payer(&leg.payer)?;
-        state.holds_open = state.holds_open.plus(leg.wallet)?;
-        state.promo_holds_open = state.promo_holds_open.plus(leg.promo)?;
-        let at = draft.at;
-        let promo = (Purse::PromoAvailable, Purse::PromoHeld);
-        draft.shove(&leg.payer, "promo-hold", promo.0, promo.1, leg.promo)?;
-        draft.shove(
-            &leg.payer,
-            "hold",
-            Purse::Available,
-            Purse::Held,
-            leg.wallet,
-        )?;
-        draft.put_hold(Hold {
-            id: hold,
-            call,
-            payer: leg.payer.clone(),
-            wallet: leg.wallet,
-            promo: leg.promo,
-            one_off: leg.one_off,
-            status: HoldStatus::Open,
-            at,
-            caps: leg.caps.iter().map(|bound| bound.cap.clone()).collect(),
-        });
+        take(draft, hold, call, leg)?;
     }
+    Ok(())
+}
+
+/// What passed while the books were away was bounded then: every leg is taken, whatever is left.
+pub(super) fn passed(
+    draft: &mut Draft<'_>,
+    hold: HoldId,
+    call: CallId,
+    legs: &[HoldLeg],
+) -> Result<(), LedgerRefusal> {
+    for leg in legs {
+        bounded(leg)?;
+        take(draft, hold, call, leg)?;
+    }
+    Ok(())
+}
+
+fn bounded(leg: &HoldLeg) -> Result<(), LedgerRefusal> {
+    not_negative("the hold", leg.wallet)?;
+    not_negative("the hold of gift credit", leg.promo)?;
+    not_negative("the one-off price", leg.one_off)?;
+    not_negative(
+        "the hold less its one-off price",
+        leg.wallet.minus(leg.one_off)?,
+    )?;
+    Ok(())
+}
+
+fn take(
+    draft: &mut Draft<'_>,
+    hold: HoldId,
+    call: CallId,
+    leg: &HoldLeg,
+) -> Result<(), LedgerRefusal> {
+    let state = draft.payer(&leg.payer)?;
+    state.holds_open = state.holds_open.plus(leg.wallet)?;
+    state.promo_holds_open = state.promo_holds_open.plus(leg.promo)?;
+    let at = draft.at;
+    let promo = (Purse::PromoAvailable, Purse::PromoHeld);
+    draft.shove(&leg.payer, "promo-hold", promo.0, promo.1, leg.promo)?;
+    draft.shove(
+        &leg.payer,
+        "hold",
+        Purse::Available,
+        Purse::Held,
+        leg.wallet,
+    )?;
+    draft.put_hold(Hold {
+        id: hold,
+        call,
+        payer: leg.payer.clone(),
+        wallet: leg.wallet,
+        promo: leg.promo,
+        one_off: leg.one_off,
+        status: HoldStatus::Open,
+        at,
+        caps: leg.caps.iter().map(|bound| bound.cap.clone()).collect(),
+    });
     Ok(())
 }
 

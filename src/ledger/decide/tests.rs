@@ -9,6 +9,7 @@ use crate::terms::time::BillingMonth;
 use proptest::prelude::*;
 
 mod moved;
+mod passed;
 mod renewals;
 
 fn m(text: &str) -> Micros {

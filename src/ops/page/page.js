@@ -389,12 +389,20 @@ for (const button of document.querySelectorAll("button.all")) {
 }
 const counted = (shown, total, word) => !total ? "" : total > shown ? `${shown} of ${grouped(total)}${word || ""}` : String(total);
 
+// The worst possible loss, also while everything is well: whoever writes a cap sees what it means.
+function away(it) {
+  if (!it.possible) return "Without its books this node lets no raising call pass: worst possible loss 0.";
+  const one = (sum) => `worst possible loss ${sum.worst} ${sum.currency} (${sum.open} payers open up to their caps, ${sum.closed} closed), passed here ${sum.passed}`;
+  return `${it.now ? "The books are away" : "While the books are away"}: ${it.sums.map(one).join("; ") || "nobody's raising calls pass"}.`;
+}
+
 function draw() {
   for (const node of tickers.keys()) if (!node.isConnected) tickers.delete(node);
   byId("speed").hidden = view.speed === 1;
   byId("speed").textContent = `${grouped(view.speed)} × time`;
   byId("alarms").replaceChildren(...view.alarms.map((alarm) => el("div", { class: `banner ${alarm.kind === "clock" ? "bad" : "warn"}` },
     el("b", {}, el("bdi", {}, alarm.what)), el("span", {}, el("bdi", {}, alarm.act)))));
+  byId("away").textContent = away(view.store_away);
   headline();
   byId("payers-count").textContent = counted(view.payers.length, view.payers_total, ", soonest empty first");
   byId("key").hidden = !view.payers.length;

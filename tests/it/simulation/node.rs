@@ -11,6 +11,7 @@ use faregate::counters::Counters;
 use faregate::cover::line::Renewals;
 use faregate::gate::accept::caps::{Bounds, Caps};
 use faregate::gate::ask::Asker;
+use faregate::gate::away::Away;
 use faregate::gate::balance::Balances;
 use faregate::gate::keys::Keys;
 use faregate::gate::line::{Core, Gate};
@@ -146,6 +147,7 @@ async fn wire_up(
             files: false,
             console: false,
         },
+        away: Arc::new(Away::never()),
         resends: Arc::new(Resends::new(clock.clone())),
     });
     let take_up = take_up(world, &gate, &follower);
