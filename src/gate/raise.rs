@@ -98,17 +98,7 @@ pub(super) async fn raise(
             return observe::refused(core, (&call, command), peer, id, why).await;
         }
     };
-    let price = known.per_hour.map(|price| price.to_string());
-    let reason = format!("{} an hour", price.unwrap_or_default());
-    let said = ("forward", reason.as_str());
-    judged_row(
-        gate,
-        id,
-        &command.name,
-        known.payer.as_ref(),
-        said,
-        known.per_hour,
-    );
+    noted(gate, id, command, &known);
     let way = way(core, peer);
     let whole = forward::whole(&way, &call, &map);
     let outcome = whole.instrument(step("forward")).await;
@@ -134,6 +124,15 @@ pub(super) async fn raise(
             Err(lost(fault.sent))
         }
     }
+}
+
+/// A call that is forwarded, for operators.
+fn noted(gate: &Gate, id: CallId, command: &Command, known: &Known) {
+    let price = known.per_hour.map(|price| price.to_string());
+    let reason = format!("{} an hour", price.unwrap_or_default());
+    let said = ("forward", reason.as_str());
+    let payer = known.payer.as_ref();
+    judged_row(gate, id, &command.name, payer, said, known.per_hour);
 }
 
 /// Verified, admitted, judged and promised: what is sent then, and what is known of it.

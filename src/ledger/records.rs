@@ -125,9 +125,9 @@ pub struct PayerState {
     pub accrued_through: Timestamp,
     /// What the cover should carry from gift credit.
     pub promo_cover_target: Micros,
-    /// Counts what a renewal depends on (renewals, terms, corrections, settled holds with gift credit
-    /// or caps; not holds or top-ups, and not other settled holds, see `Renew::from_target`): a
-    /// renewal computed from an older version is refused and computed again.
+    /// Counts what a renewal depends on (renewals, terms, corrections, settled holds with gift
+    /// credit or caps; not holds or top-ups, nor other settled holds, see `Renew::from_target`):
+    /// a renewal computed from an older version is refused and computed again.
     pub version: i64,
 }
 

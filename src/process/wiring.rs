@@ -147,13 +147,8 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let (actor, acted) = super::ladder::actor(&config, &servers, &clock);
     let (wake, followed, audit, queues) = queues(acted);
     let renewals = Arc::new(Renewals::new(store.clone(), rules.clone(), clock.clone()));
-    let ladder = Ladder::new(
-        store.clone(),
-        rules.clone(),
-        clock.clone(),
-        renewals.clone(),
-        actor,
-    );
+    let (time, renewing) = (clock.clone(), renewals.clone());
+    let ladder = Ladder::new(store.clone(), rules.clone(), time, renewing, actor);
     let meter = Meter::open(
         store.clone(),
         service.clone(),

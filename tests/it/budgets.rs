@@ -156,7 +156,8 @@ async fn a_cap_shared_by_two_payers_admits_exactly_what_it_covers(place) {
     let (first, second) = (HoldId::from_bits(held[0]), HoldId::from_bits(held[1]));
     let settle = Command::Settle { hold: first, one_off: vec![], at: at(3) };
     store.submit(Work::of(settle)).await.unwrap();
-    store.submit(Work::of(Command::GiveBack { hold: second, one_off: vec![], at: at(3) })).await.unwrap();
+    let back = Command::GiveBack { hold: second, one_off: vec![], at: at(3) };
+    store.submit(Work::of(back)).await.unwrap();
     assert_eq!(store.verify().await.unwrap().faults, []);
     let again = store.submit(Work::of(capped(201, "ann", 432_000, 7 * 432_000))).await;
     again.unwrap();

@@ -1,4 +1,4 @@
-//! Edge: global settings: those that somebody reads, and the one that changes what this server does.
+//! Edge: global settings: those that somebody reads, and the one that changes this server.
 
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::Cloud;
