@@ -16,7 +16,7 @@ fn a_hold_that_settles_while_a_renewal_is_computed_stays_in_the_cover() {
     books.ok(&computed);
     books.shows("1", "0.9", "0.1");
     assert_eq!(books.state().cover_target, m("0.9"));
-    assert_eq!(books.state().cover_short().unwrap(), Micros::ZERO);
+    assert_eq!(books.state().cover_short(), Ok(Micros::ZERO));
     let next = books.renew(300, "0.1", "0.9");
     books.ok(&next);
     books.shows("1", "0.9", "0.1");
@@ -52,6 +52,6 @@ fn a_hold_of_gift_credit_that_settles_meanwhile_is_a_conflict() {
     });
     let computed = books.renew(300, "0.1", "0.4");
     books.ok(&settle(1));
-    let refused = books.try_to(&computed).unwrap_err();
-    assert!(matches!(refused, LedgerRefusal::Conflict { .. }));
+    let refused = books.try_to(&computed);
+    assert!(matches!(refused, Err(LedgerRefusal::Conflict { .. })));
 }
