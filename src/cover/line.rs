@@ -54,6 +54,9 @@ pub enum RenewalFault {
     /// His months could not be named.
     #[error(transparent)]
     Month(#[from] MonthError),
+    /// The clock jumped: what it says now is no time that anything ran for.
+    #[error("the clock jumped; renewals wait until an operator looked at it and lets them go on")]
+    Halted,
     /// Holds came in faster than renewals.
     #[error("payer `{0}` changed {CONFLICTS_MAX} times while a renewal was computed")]
     TooBusy(PayerId),
@@ -66,6 +69,8 @@ pub struct Renewals {
     rules: Arc<ArcSwap<RuleSet>>,
     clock: Clock,
     halted: AtomicBool,
+    /// Wall and monotonic clock as they were looked at last.
+    looked: Mutex<(Timestamp, std::time::Instant)>,
     parked: Mutex<BTreeMap<PayerId, String>>,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
@@ -74,11 +79,13 @@ impl Renewals {
     /// Renewals of this store's payers by these rules.
     #[must_use]
     pub fn new(store: Store, rules: Arc<ArcSwap<RuleSet>>, clock: Clock) -> Self {
+        let looked = Mutex::new((clock.wall(), clock.monotonic()));
         Self {
             store,
             rules,
             clock,
             halted: AtomicBool::new(false),
+            looked,
             parked: Mutex::default(),
             one_at_a_time: tokio::sync::Mutex::new(()),
         }
@@ -88,15 +95,14 @@ impl Renewals {
     /// his rest.
     pub async fn run(&self, mut wake: mpsc::Receiver<PayerId>, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(TICK);
-        let mut before = (self.clock.wall(), self.clock.monotonic());
         let mut woken = BTreeSet::new();
         let mut rests = BTreeMap::new();
         loop {
             tokio::select! {
                 Some(payer) = wake.recv() => drop(woken.insert(payer)),
                 _ = tick.tick() => {
+                    self.watch_for_a_jump();
                     self.renew_woken(&mut woken, &mut rests).await;
-                    self.watch_for_a_jump(&mut before);
                     self.renew_due().await;
                 }
                 _ = stop.changed() => return,
@@ -111,6 +117,9 @@ impl Renewals {
         woken: &mut BTreeSet<PayerId>,
         rests: &mut BTreeMap<PayerId, std::time::Instant>,
     ) {
+        if self.halted() {
+            return;
+        }
         let now = self.clock.monotonic();
         rests.retain(|_, until| *until > now);
         let all = std::mem::take(woken).into_iter();
@@ -119,7 +128,7 @@ impl Renewals {
         *woken = resting;
         for payer in due {
             let began = self.clock.monotonic();
-            self.renew_or_park(&payer, true).await;
+            self.renew_or_park(&payer).await;
             let ended = self.clock.monotonic();
             let rest = (ended.duration_since(began) * REST).min(REST_MAX);
             rests.insert(payer, ended + rest);
@@ -136,6 +145,11 @@ impl Renewals {
             return Err(RenewalFault::NoCustomer(payer.clone()));
         };
         let now = self.clock.billing();
+        // Looked at after the time was taken: a jump before that is known by now.
+        self.watch_for_a_jump();
+        if self.halted() {
+            return Err(RenewalFault::Halted);
+        }
         let since = Period {
             start: state.accrued_through,
             end: now.plus(1),
@@ -370,7 +384,7 @@ impl Renewals {
         };
         for state in payers {
             if self.is_due(&state).await {
-                self.renew_or_park(&state.payer, false).await;
+                self.renew_or_park(&state.payer).await;
             }
         }
     }
@@ -400,16 +414,15 @@ impl Renewals {
         matches!(wait, Ok(Some(wait)) if now.since(state.accrued_through) >= wait)
     }
 
-    async fn renew_or_park(&self, payer: &PayerId, always: bool) {
-        if self.halted() && !always {
-            return;
-        }
+    async fn renew_or_park(&self, payer: &PayerId) {
         let outcome = self.catch_up(payer).await;
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(()) => {
                 parked.remove(payer);
             }
+            // All wait, and the clock's own alarm says so.
+            Err(RenewalFault::Halted) => {}
             Err(fault) => {
                 tracing::error!(verb = "renew", payer = %payer, %fault, "payer is parked");
                 parked.insert(payer.clone(), fault.to_string());
@@ -426,7 +439,8 @@ impl Renewals {
     }
 
     /// A wall clock that jumps against the monotonic one must not turn into money.
-    fn watch_for_a_jump(&self, before: &mut (Timestamp, std::time::Instant)) {
+    fn watch_for_a_jump(&self) {
+        let mut before = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let now = (self.clock.wall(), self.clock.monotonic());
         let wall = Duration::from_micros(now.0.since(before.0).unsigned_abs());
         let went_back = now.0 < before.0;

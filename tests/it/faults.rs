@@ -2,6 +2,8 @@
 
 #[cfg(feature = "crash-points")]
 mod crash_points;
+mod clock_jumps;
+mod disk_full;
 mod postgres_dies;
 mod sync_fails;
 

@@ -138,6 +138,13 @@ impl Stage {
         self.told = told;
     }
 
+    /// The same with these variables in the gate's environment from now on.
+    pub fn start_again_in(&mut self, environment: &[(&str, &str)]) {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.environment = environment.iter().map(own).collect();
+        self.start_again();
+    }
+
     /// Stops gate and sandbox as Ctrl-C would.
     pub fn stop(&mut self) {
         if let Some(mut gate) = self.gate.take() {

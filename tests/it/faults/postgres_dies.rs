@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Rounds on one cloud: its network has addresses for so many machines.
-const ROUNDS_OF_A_STAGE: u64 = 10;
+/// Rounds on one cloud: an account may have 20 machines there.
+const ROUNDS_OF_A_STAGE: u64 = 1;
 /// Machines of one round at most.
 const MACHINES: usize = 12;
 

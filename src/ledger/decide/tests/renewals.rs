@@ -34,22 +34,11 @@ fn a_hold_of_gift_credit_that_settles_meanwhile_is_a_conflict() {
         amount: m("1"),
         at: at(0),
     });
-    let Command::Hold {
-        hold: id,
-        call,
-        mut legs,
-        at: when,
-    } = hold(1, m("0.4"))
-    else {
-        unreachable!()
-    };
-    legs[0].promo = m("0.1");
-    books.ok(&Command::Hold {
-        hold: id,
-        call,
-        legs,
-        at: when,
-    });
+    let mut held = hold(1, m("0.4"));
+    if let Command::Hold { legs, .. } = &mut held {
+        legs[0].promo = m("0.1");
+    }
+    books.ok(&held);
     let computed = books.renew(300, "0.1", "0.4");
     books.ok(&settle(1));
     let refused = books.try_to(&computed);
