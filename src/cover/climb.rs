@@ -85,7 +85,11 @@ pub(super) async fn figures<'a>(
         start: month.start,
         end: now.plus(1),
     };
-    let rows = store.intervals_in(Some(payer), since).await?;
+    let of = rules.supplied_through(payer);
+    let rows = store.intervals_of_all(&of, since).await?;
+    // What runs below a reseller is in his cover, but only his own machines are stopped for him.
+    let own = rows.iter().filter(|row| row.payer.as_ref() == Some(payer));
+    let own: Vec<Interval> = own.map(|row| row.interval.clone()).collect();
     let intervals: Vec<Interval> = rows.into_iter().map(|row| row.interval).collect();
     let pricing = Pricing {
         book,
@@ -99,10 +103,10 @@ pub(super) async fn figures<'a>(
         rules,
         profile,
         ahead,
-        retention: retention::price(pricing, &intervals, now)?,
+        retention: retention::price(pricing, &own, now)?,
         aside,
         now,
-        prices: prices(pricing, &intervals, now)?,
+        prices: prices(pricing, &own, now)?,
         state,
     }))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cover::retention;
+use crate::ledger::Command;
 use crate::ledger::command::{LineTotal, Renew};
 use crate::ledger::records::{Accrual, BillingMode, PayerState, Purse};
 use crate::meter::resource::{Interval, MeterId};
@@ -102,6 +103,15 @@ pub fn renew(
         unpriced,
         unmeasured,
     })
+}
+
+/// A payer's renewal, with those of the resellers above him: they stand or fall together.
+#[must_use]
+pub fn command(renewals: &[Renewal]) -> Command {
+    match renewals {
+        [one] => Command::Renew(one.command.clone()),
+        all => Command::RenewAll(all.iter().map(|one| one.command.clone()).collect()),
+    }
 }
 
 /// The rows of one month: net by line with gift credit first, then the tax of each group, so

@@ -1,20 +1,22 @@
 //! Edge: one renewal, from the payer's books to his new cover. Start reading here.
 //!
 //! What was consumed accrues, the cover is filled up to the horizon or let go, and what the
-//! forecast asks for is told. The figures are computed from one version of the payer's row; if it
+//! forecast asks for is told. The resellers above the payer are renewed in the same transaction,
+//! at their own prices, over all that runs below them. The figures are computed from one version of the payer's row; if it
 //! changed in between, they are computed again. Holds that settle meanwhile do not change it.
 
 use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};
 use super::{retention, tell};
 use crate::clock::Clock;
+use crate::ledger::caps::Cap;
 use crate::ledger::command::{Retention, RetentionStep};
 use crate::ledger::records::{Accrual, PayerState};
 use crate::ledger::{Command, LedgerRefusal};
 use crate::meter::resource::Interval;
 use crate::policy::customer::RuleSet;
 use crate::rate::RateError;
-use crate::store::{Notice, Store, StoreError, Work};
+use crate::store::{Done, Notice, Store, StoreError, Work};
 use crate::terms::ids::PayerId;
 use crate::terms::money::MoneyError;
 use crate::terms::time::{BillingMonth, MonthError, Period, Timestamp};
@@ -141,33 +143,44 @@ impl Renewals {
     /// [`RenewalFault`]; what accrued before it stays.
     pub async fn catch_up(&self, payer: &PayerId) -> Result<(), RenewalFault> {
         let _turn = self.one_at_a_time.lock().await;
-        let Some(state) = self.store.payer(payer).await? else {
-            return Err(RenewalFault::NoCustomer(payer.clone()));
-        };
         let now = self.clock.billing();
         // Looked at after the time was taken: a jump before that is known by now.
         self.watch_for_a_jump();
         if self.halted() {
             return Err(RenewalFault::Halted);
         }
-        let since = Period {
-            start: state.accrued_through,
-            end: now.plus(1),
-        };
-        let idle = !self.store.has_intervals_in(payer, since).await?;
-        let interval = if idle {
-            i64::MAX / 4
-        } else {
-            self.relaxed(payer)?
-        };
-        let mut steps = cover::catch_up(state.accrued_through, now, interval);
+        // The resellers above him are renewed with him, and none of them further than his step.
+        let mut steps = BTreeSet::new();
+        for one in self.rules.load_full().chain_of(payer) {
+            steps.extend(self.steps(&one, now).await?);
+        }
         if steps.is_empty() {
-            steps.push(now.max(state.accrued_through));
+            steps.insert(now);
         }
         for through in steps {
             self.renew(payer, through).await?;
         }
         Ok(())
+    }
+
+    /// The instants at which a payer is renewed up to now: a single one where nothing ran.
+    async fn steps(&self, payer: &PayerId, now: Timestamp) -> Result<Vec<Timestamp>, RenewalFault> {
+        let Some(state) = self.store.payer(payer).await? else {
+            return Err(RenewalFault::NoCustomer(payer.clone()));
+        };
+        let since = Period {
+            start: state.accrued_through,
+            end: now.plus(1),
+        };
+        let mut idle = true;
+        for one in self.rules.load_full().supplied_through(payer) {
+            idle = idle && !self.store.has_intervals_in(&one, since).await?;
+        }
+        let interval = match idle {
+            true => i64::MAX / 4,
+            false => self.relaxed(payer)?,
+        };
+        Ok(cover::catch_up(state.accrued_through, now, interval))
     }
 
     /// Whether a payer lags by more than his longest step: no raising call before he is renewed.
@@ -199,52 +212,80 @@ impl Renewals {
         self.halted.store(false, Ordering::Relaxed);
     }
 
-    /// One renewal of one payer: load, decide, store.
+    /// One renewal of a payer and of the resellers above him: load, decide, store, all or none.
     async fn renew(&self, payer: &PayerId, through: Timestamp) -> Result<(), RenewalFault> {
         for _ in 0..CONFLICTS_MAX {
             let rules = self.rules.load_full();
-            let (Some(book), Some(terms), Some(profile)) = (
-                rules.book_of(payer),
-                rules.terms_of(payer),
-                rules.profile_of(payer),
-            ) else {
-                return Err(RenewalFault::NoCustomer(payer.clone()));
-            };
-            let pricing = Pricing {
-                book,
-                terms: &terms,
-                profile,
-            };
-            let facts = self.load(payer, (&rules, &terms.zone), through).await?;
-            let Some(facts) = facts else { continue };
-            let through = through.max(facts.state.accrued_through);
-            let mut renewal = cover::renew(
-                pricing,
-                &facts.state,
-                &facts.accruals,
-                &facts.intervals,
-                through,
-            )?;
-            let capped = (rules.caps.as_slice(), &facts.capped);
-            renewal.command.caps = caps::totals(pricing, capped, &facts.intervals, through)?;
-            if self.draw(&facts, &renewal).await? {
+            let chain = rules.chain_of(payer);
+            let mut renewals = Vec::with_capacity(chain.len());
+            for one in &chain {
+                match self.computed(one, &rules, through).await? {
+                    Some(renewal) => renewals.push(renewal),
+                    None => break,
+                }
+            }
+            if renewals.len() < chain.len() {
                 continue;
             }
-            match self.store.submit(self.work(&renewal, pricing)).await {
-                Ok(done) => {
-                    let over = caps::notices(&rules.caps, &done.effects.caps);
-                    self.tell_caps(payer, over, through).await?;
-                    let Some(state) = done.effects.payers.into_iter().next() else {
-                        return Ok(());
-                    };
-                    let burn = (renewal.burn_per_hour, renewal.aside);
-                    return tell::tell(&self.store, &rules, &state, burn, self.clock.wall()).await;
-                }
+            match self.store.submit(Work::of(cover::command(&renewals))).await {
+                Ok(done) => return self.tell_all(&rules, &renewals, &done, through).await,
                 Err(StoreError::Refused(LedgerRefusal::Conflict { .. })) => {}
                 Err(fault) => return Err(fault.into()),
             }
         }
         Err(RenewalFault::TooBusy(payer.clone()))
+    }
+
+    /// A payer's renewal from what is stored now; none where it has to be computed again.
+    async fn computed(
+        &self,
+        payer: &PayerId,
+        rules: &RuleSet,
+        through: Timestamp,
+    ) -> Result<Option<Renewal>, RenewalFault> {
+        let (Some(book), Some(terms), Some(profile)) = (
+            rules.book_of(payer),
+            rules.terms_of(payer),
+            rules.profile_of(payer),
+        ) else {
+            return Err(RenewalFault::NoCustomer(payer.clone()));
+        };
+        let pricing = Pricing {
+            book,
+            terms: &terms,
+            profile,
+        };
+        let facts = self.load(payer, (rules, &terms.zone), through).await?;
+        let Some(facts) = facts else { return Ok(None) };
+        let through = through.max(facts.state.accrued_through);
+        let (accruals, intervals) = (&facts.accruals, &facts.intervals);
+        let mut renewal = cover::renew(pricing, &facts.state, accruals, intervals, through)?;
+        let capped = (rules.caps.as_slice(), &facts.capped);
+        renewal.command.caps = caps::totals(pricing, capped, intervals, through)?;
+        Ok((!self.draw(&facts, &renewal).await?).then_some(renewal))
+    }
+
+    /// What a renewal found is told to each payer of the chain, of himself alone.
+    async fn tell_all(
+        &self,
+        rules: &RuleSet,
+        renewals: &[Renewal],
+        done: &Done,
+        through: Timestamp,
+    ) -> Result<(), RenewalFault> {
+        for renewal in renewals {
+            let payer = &renewal.command.payer;
+            let own = |row: &&Cap| renewal.command.caps.iter().any(|cap| cap.cap == row.id);
+            let rows: Vec<Cap> = done.effects.caps.iter().filter(own).cloned().collect();
+            let over = caps::notices(&rules.caps, &rows);
+            self.tell_caps(payer, over, through).await?;
+            let mut payers = done.effects.payers.iter();
+            if let Some(state) = payers.find(|state| state.payer == *payer) {
+                let burn = (renewal.burn_per_hour, renewal.aside);
+                tell::tell(&self.store, rules, state, burn, self.clock.wall()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn load(
@@ -267,7 +308,8 @@ impl Renewals {
             months.push(month.next());
         }
         let period = Period { start, end };
-        let read = self.store.renewable(payer, &months, period).await?;
+        let of = rules.supplied_through(payer);
+        let read = self.store.renewable(payer, &of, &months, period).await?;
         let Some(read) = read else {
             return Err(RenewalFault::NoCustomer(payer.clone()));
         };
@@ -366,10 +408,6 @@ impl Renewals {
         Ok(true)
     }
 
-    fn work(&self, renewal: &Renewal, _pricing: Pricing<'_>) -> Work {
-        Work::of(Command::Renew(renewal.command.clone()))
-    }
-
     async fn renew_due(&self) {
         // Where several nodes share the books, one of them renews for all.
         if self.halted() || !self.store.keeps() {
@@ -391,7 +429,7 @@ impl Renewals {
 
     async fn is_due(&self, state: &PayerState) -> bool {
         let payer = &state.payer;
-        let rules = self.rules.load();
+        let rules = self.rules.load_full();
         let Some(profile) = rules.profile_of(payer) else {
             return false;
         };
@@ -400,10 +438,13 @@ impl Renewals {
         if now.since(state.accrued_through) < cover::soonest_renewal(profile) {
             return false;
         }
-        let Ok(open) = self.store.open_intervals(Some(payer)).await else {
-            return false;
-        };
-        let intervals: Vec<Interval> = open.into_iter().map(|stored| stored.interval).collect();
+        let mut intervals: Vec<Interval> = Vec::new();
+        for one in rules.supplied_through(payer) {
+            let Ok(open) = self.store.open_intervals(Some(&one)).await else {
+                return false;
+            };
+            intervals.extend(open.into_iter().map(|stored| stored.interval));
+        }
         let burn = match (rules.book_of(payer), rules.terms_of(payer)) {
             (Some(book), Some(terms)) => {
                 crate::rate::burn_per_hour(book, &terms, &intervals, now).unwrap_or_default()

@@ -15,6 +15,7 @@ use super::promise;
 use super::raise::{self, Judged, state_of};
 use super::refusal::Refusal;
 use super::told::may_be_told;
+use super::wholesale;
 use super::whose;
 use super::wire::Answer;
 use crate::cloudstack::command::Class;
@@ -202,10 +203,15 @@ pub(super) async fn booked(
         let hold = HoldId::from_bits(gate.clock.id_bits());
         let mut loaded = Loaded::default();
         loaded.payers.insert(payer.clone(), state.clone());
+        let above = wholesale::states(gate, judged).await?;
+        let rows = above
+            .iter()
+            .map(|state| (state.payer.clone(), state.clone()));
+        loaded.payers.extend(rows);
         let caps: Vec<CapId> = judged.caps.iter().map(|bound| bound.cap.clone()).collect();
         let caps = gate.store.caps(&caps).await.map_err(away)?;
         loaded.caps = caps.into_iter().map(|cap| (cap.id.clone(), cap)).collect();
-        if let Some(command) = promise::booking(judged, hold, payer, state)? {
+        if let Some(command) = promise::booking(judged, hold, payer, (state, &above))? {
             match decide(&command, &loaded) {
                 Ok(effects) => {
                     let mut payers = effects.payers.into_iter();

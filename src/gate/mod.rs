@@ -35,6 +35,7 @@ mod claim;
 mod estimate;
 mod outcome;
 mod promise;
+mod wholesale;
 mod undo;
 pub mod away;
 mod raise;

@@ -3,6 +3,7 @@
 use super::line::Gate;
 use super::parse::Call;
 use super::raise::Judged;
+use super::wholesale;
 use super::wire::Answer;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::envelope;
@@ -179,11 +180,7 @@ pub(super) fn followed(
         answer,
         job: judged.job.clone().or(told),
         hold: judged.hold,
-        one_offs: judged
-            .priced
-            .as_ref()
-            .map(|p| p.one_offs.clone())
-            .unwrap_or_default(),
+        one_offs: wholesale::one_offs(judged),
         intent: true,
         in_doubt: in_doubt(judged),
     }

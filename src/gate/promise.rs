@@ -9,6 +9,7 @@ use super::raise::{Judged, rate_refusal, state_of};
 use super::refusal::{Refusal, Shortage};
 use super::reserve::{self, Priced};
 use super::told::may_be_told;
+use super::wholesale;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
@@ -17,7 +18,7 @@ use crate::ledger::caps::OverCap;
 use crate::ledger::records::{PayerState, Purse};
 use crate::ledger::things::{Claim, OverLimit, Things};
 use crate::ledger::{Command as Booking, LedgerRefusal};
-use crate::meter::planned::{PlannedText, ThingRow, owner_text};
+use crate::meter::planned::{OneOffRow, PlannedText, ThingRow, owner_text};
 use crate::store::{Intent, IntentChange, IntentStatus, StoreError, Work};
 use crate::terms::ids::{HoldId, JobId, PayerId};
 use secrecy::ExposeSecret;
@@ -56,12 +57,16 @@ pub(super) async fn promise(
 ) -> Result<Option<PayerState>, Refusal> {
     let payer = judged.payer.clone().ok_or(Refusal::NobodyPays)?;
     // The figures that it was priced by serve once; where they were too old they are read again.
-    let mut balance = judged.balance.clone();
+    let mut read: Option<(PayerState, Vec<PayerState>)> = None;
     for _ in 0..PROMO_TRIES {
-        let command_of_books = match (judged.hold, balance.take()) {
-            (Some(hold), Some(balance)) => booking(judged, hold, &payer, &balance.state)?,
-            (Some(hold), None) => booking(judged, hold, &payer, &state_of(gate, &payer).await?)?,
-            (None, _) => None,
+        let states = match (&read, &judged.balance) {
+            (Some((state, above)), _) => Some((state, above.as_slice())),
+            (None, Some(balance)) => Some((&balance.state, [].as_slice())),
+            (None, None) => None,
+        };
+        let command_of_books = match (judged.hold, states) {
+            (Some(hold), Some(states)) => booking(judged, hold, &payer, states)?,
+            _ => None,
         };
         let intent = IntentChange::Insert(intent(call, command, judged));
         let work = Work {
@@ -75,7 +80,10 @@ pub(super) async fn promise(
                 let mut payers = done.effects.payers.into_iter();
                 return Ok(payers.find(|state| state.payer == payer));
             }
-            Err(StoreError::Refused(LedgerRefusal::PromoShort { .. })) => {}
+            Err(StoreError::Refused(LedgerRefusal::PromoShort { .. })) => {
+                let state = state_of(gate, &payer).await?;
+                read = Some((state, wholesale::states(gate, judged).await?));
+            }
             Err(fault) => {
                 if matches!(fault, StoreError::Lost(_)) {
                     // It may have been written all the same, and nothing was sent.
@@ -88,29 +96,33 @@ pub(super) async fn promise(
     Err(Refusal::Busy)
 }
 
-/// Whether a hold is made for the call.
+/// Whether a hold is made for the call: it costs its payer more, or a reseller above him.
 pub(super) fn raises(judged: &Judged) -> bool {
-    let priced = judged.priced.as_ref();
-    priced.is_some_and(|priced| !priced.total.is_negative() && !priced.total.is_zero())
+    let resellers = judged.wholesale.iter().map(|one| &one.priced);
+    let mut priced = judged.priced.iter().chain(resellers);
+    priced.any(Priced::raises)
 }
 
-/// What is asked of the books for the call, at the payer's figures.
+/// What is asked of the books for the call, at the figures of its payer, and of the resellers
+/// above him where they are newer than those that it was priced by.
 pub(super) fn booking(
     judged: &Judged,
     hold: HoldId,
     payer: &PayerId,
-    state: &PayerState,
+    (state, above): (&PayerState, &[PayerState]),
 ) -> Result<Option<Booking>, Refusal> {
-    let Some(priced) = &judged.priced else {
-        return Ok(None);
-    };
-    let promo = state.purse(Purse::PromoAvailable);
-    let mut leg = reserve::leg(priced, payer, promo).map_err(rate_refusal)?;
-    leg.caps = judged.caps.clone();
-    Ok(Some(Booking::Hold {
+    let mut legs = Vec::new();
+    if let Some(priced) = judged.priced.as_ref().filter(|priced| priced.raises()) {
+        let promo = state.purse(Purse::PromoAvailable);
+        let mut leg = reserve::leg(priced, payer, promo).map_err(rate_refusal)?;
+        leg.caps = judged.caps.clone();
+        legs.push(leg);
+    }
+    legs.extend(wholesale::legs(&judged.wholesale, above)?);
+    Ok((!legs.is_empty()).then_some(Booking::Hold {
         hold,
         call: judged.id,
-        legs: vec![leg],
+        legs,
         at: judged.sent,
     }))
 }
@@ -129,7 +141,8 @@ pub(super) fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent 
             .as_ref()
             .map(|p| p.per_hour.to_string())
             .unwrap_or_default(),
-        one_offs: judged.priced.as_ref().map(one_off_rows).unwrap_or_default(),
+        one_offs: rows_of(judged, |payer| judged.payer.as_ref() == Some(payer)),
+        wholesale: wholesale_rows(judged),
         things: thing_rows(&judged.adds),
         request: hex(&fingerprint(call)),
         in_doubt: judged.whose.doubt.is_some(),
@@ -164,13 +177,23 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn one_off_rows(priced: &Priced) -> Vec<(String, String, String, String, i64)> {
-    let rows = priced.one_offs.iter().map(|one| {
+/// One-off prices of some payers: line, tax group, month, zone, millionths.
+fn rows_of(judged: &Judged, of: impl Fn(&PayerId) -> bool) -> Vec<OneOffRow> {
+    let due = wholesale::one_offs(judged);
+    let rows = due.into_iter().filter(|one| of(&one.payer)).map(|one| {
         let zone = one.month.zone().to_owned();
         let (line, month) = (one.line.to_string(), one.month.to_string());
-        (line, one.tax_group.clone(), month, zone, one.amount.get())
+        (line, one.tax_group, month, zone, one.amount.get())
     });
     rows.collect()
+}
+
+fn wholesale_rows(judged: &Judged) -> Vec<(String, Vec<OneOffRow>)> {
+    let resellers = judged.wholesale.iter().map(|one| {
+        let rows = rows_of(judged, |payer| *payer == one.payer);
+        (one.payer.to_string(), rows)
+    });
+    resellers.filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
 /// A refusal of the books in the words that the caller may be told.
@@ -180,6 +203,11 @@ pub(super) async fn money_refusal(
     judged: &Judged,
     fault: StoreError,
 ) -> Refusal {
+    if let Some(reseller) = wholesale::short(payer, &fault) {
+        tracing::warn!(verb = "hold", call = %judged.id, %payer, %reseller, %fault,
+            "a wholesale wallet does not carry the call");
+        return Refusal::WholesaleShort;
+    }
     let (available, missing, cover_short) = match &fault {
         StoreError::Refused(LedgerRefusal::NotEnough {
             available,

@@ -17,6 +17,7 @@ use super::promise::{promise, raises, with_our_job};
 use super::refusal::Refusal;
 use super::reserve::{self, Priced};
 use super::undo;
+use super::wholesale::{Wholesale, wholesale};
 use super::whose::{self, Whose};
 use super::{budget, claim};
 use super::{session, typed, wire::Answer};
@@ -50,6 +51,8 @@ pub(super) struct Judged {
     pub(super) priced: Option<Priced>,
     /// The payer's figures as it was priced.
     pub(super) balance: Option<Arc<Balance>>,
+    /// The same call at the prices of the resellers above him, nearest first.
+    pub(super) wholesale: Vec<Wholesale>,
     /// What it adds to what its payer has.
     pub(super) adds: Things,
     /// The caps that its hold has to pass.
@@ -237,6 +240,8 @@ pub(super) async fn judge(
     };
     known.per_hour = priced.as_ref().map(|priced| priced.per_hour);
     refuse_unpriced(gate, &payer, command, priced.as_ref()).await?;
+    let wholesale = wholesale(gate, &payer, known.plan.as_ref(), command, now);
+    let wholesale = wholesale.instrument(step("reserve")).await?;
     let sent_wall = gate.clock.wall();
     let judged = Judged {
         id,
@@ -245,6 +250,7 @@ pub(super) async fn judge(
         own,
         priced,
         balance,
+        wholesale,
         adds,
         caps,
         hold: None,
@@ -300,6 +306,7 @@ async fn unpriced(
         own,
         priced: None,
         balance: None,
+        wholesale: Vec::new(),
         adds: Things::default(),
         caps: Vec::new(),
         hold: None,
@@ -310,7 +317,7 @@ async fn unpriced(
     Ok((caller, judged))
 }
 
-async fn refuse_unpriced(
+pub(super) async fn refuse_unpriced(
     gate: &Gate,
     payer: &PayerId,
     command: &Command,
@@ -326,7 +333,8 @@ async fn refuse_unpriced(
     Err(Refusal::Unpriced(what))
 }
 
-async fn price(
+/// What a plan costs one payer, and his figures as it was priced.
+pub(super) async fn price(
     gate: &Gate,
     payer: &PayerId,
     plan: &Plan,

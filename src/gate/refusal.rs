@@ -92,6 +92,8 @@ pub enum Refusal {
     },
     /// Not enough money.
     NotEnough(Shortage),
+    /// A reseller's wholesale wallet does not carry the call. Nothing of it is the caller's to hear.
+    WholesaleShort,
     /// The store is away or full.
     StoreAway(String),
     /// Too many calls wait.
@@ -131,6 +133,7 @@ impl Refusal {
             Self::TooMuch { rule, .. } => rule,
             Self::NotEnough(shortage) if shortage.cover_short => "money.cover-short",
             Self::NotEnough(_) => "money.not-enough",
+            Self::WholesaleShort => "money.wholesale",
             Self::StoreAway(_) => "store.away",
             Self::Busy => "store.busy",
             Self::UpstreamAway => "upstream.away",
@@ -158,7 +161,7 @@ impl Refusal {
             Self::UnknownCommand(_) => (432, Some(9999)),
             Self::Access { .. } | Self::NobodyPays => (531, Some(4365)),
             Self::Unpriced(_) => (535, Some(4370)),
-            Self::NotEnough(_) | Self::TooMuch { .. } => (535, Some(4370)),
+            Self::NotEnough(_) | Self::WholesaleShort | Self::TooMuch { .. } => (535, Some(4370)),
             // The number and words of CloudStack's own limit (`ApiRateLimitServiceImpl`).
             Self::TooMany(_) => (429, Some(9999)),
             Self::CannotAsk(_) | Self::StoreAway(_) | Self::Busy | Self::UpstreamAway => {
@@ -224,6 +227,9 @@ impl Refusal {
             ),
             Self::TooMuch { text, .. } => text.clone(),
             Self::NotEnough(shortage) => shortage_text(shortage),
+            Self::WholesaleShort => "your provider cannot start more at the moment; nothing was \
+                                     started, ask your provider"
+                .to_owned(),
             Self::StoreAway(what) => {
                 format!(
                     "the books cannot be written ({what}); nothing was started, try again in a \

@@ -32,6 +32,14 @@ pub struct Priced {
     pub unpriced: Vec<Planned>,
 }
 
+impl Priced {
+    /// Whether the call costs more than what ran before it: a hold is made for it then.
+    #[must_use]
+    pub const fn raises(&self) -> bool {
+        self.total.get() > 0
+    }
+}
+
 /// Prices a plan for its payer: after minus before.
 ///
 /// # Errors

@@ -70,17 +70,22 @@ const fn row(change: &IntervalChange) -> Option<&StoredInterval> {
     }
 }
 
-/// What falls due once for what was started, in its own payer's prices.
+/// What falls due once for what was started, in the prices of its payer and of the resellers above
+/// him.
 fn one_offs(rules: &RuleSet, row: &StoredInterval, at: Timestamp) -> Vec<LineAmount> {
     let Some(payer) = &row.payer else {
         return Vec::new();
     };
     let meter = &row.interval.meter;
-    priced(rules, payer, row, at).unwrap_or_else(|fault| {
-        tracing::error!(verb = "settle", %payer, resource = %meter.resource, %fault,
-            "a one-off price is not charged");
-        Vec::new()
-    })
+    let chain = rules.chain_of(payer).into_iter();
+    let due = chain.flat_map(|payer| {
+        priced(rules, &payer, row, at).unwrap_or_else(|fault| {
+            tracing::error!(verb = "settle", %payer, resource = %meter.resource, %fault,
+                "a one-off price is not charged");
+            Vec::new()
+        })
+    });
+    due.collect()
 }
 
 fn priced(

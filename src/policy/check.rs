@@ -203,6 +203,17 @@ fn wholesale(shape: &shape::Seller, rules: &RuleSet, faults: &mut Faults<'_>) {
         );
         return;
     }
+    let mut others = rules.sellers.values();
+    let other =
+        others.find(|other| other.id.as_str() != shape.id && other.wholesale.as_ref() == Some(&id));
+    if let Some(other) = other {
+        let what = format!("wholesale wallet `{id}` is seller `{}`'s already", other.id);
+        faults.at(
+            start,
+            what,
+            "give each reseller a [[customer]] of its own at the supplier",
+        );
+    }
     let own = |payer: &PayerId| {
         let customer = rules.customers.get(payer);
         customer.is_some_and(|customer| customer.seller.as_str() == shape.id)

@@ -281,6 +281,21 @@ impl RuleSet {
         chain
     }
 
+    /// The payer and, where a seller buys through him, all whose chain goes through him: what
+    /// they run costs him too, at his own prices.
+    #[must_use]
+    pub fn supplied_through(&self, payer: &PayerId) -> Vec<PayerId> {
+        let mut all = vec![payer.clone()];
+        let mut sellers = self.sellers.values();
+        // Hardly anybody resells: the chains are gone through for those alone.
+        if sellers.any(|seller| seller.wholesale.as_ref() == Some(payer)) {
+            let others = self.customers.keys().filter(|other| *other != payer);
+            let below = others.filter(|other| self.chain_of(other).contains(payer));
+            all.extend(below.cloned());
+        }
+        all
+    }
+
     /// What rating the payer needs, if he is known.
     #[must_use]
     pub fn terms_of(&self, payer: &PayerId) -> Option<PayerTerms> {

@@ -122,9 +122,11 @@ async fn read(product: &Product) -> Result<LiveView, StoreError> {
     let states = product.store.payers().await?;
     let parked = product.renewals.parked();
     for state in &states {
+        // A reseller pays for what his customers run, too.
+        let of = rules.supplied_through(&state.payer);
         let rows = open
             .iter()
-            .filter(|row| row.payer.as_ref() == Some(&state.payer));
+            .filter(|row| row.payer.as_ref().is_some_and(|payer| of.contains(payer)));
         let running: Vec<Interval> = rows.map(|row| row.interval.clone()).collect();
         let row = payer(product, &rules, state, &running, now, &parked).await?;
         view.payers.push(row);
@@ -228,10 +230,8 @@ async fn spent(
     let Ok(period) = this else {
         return Ok(Micros::ZERO);
     };
-    let rows = product
-        .store
-        .intervals_in(Some(&state.payer), period)
-        .await?;
+    let of = rules.supplied_through(&state.payer);
+    let rows = product.store.intervals_of_all(&of, period).await?;
     let intervals: Vec<Interval> = rows.into_iter().map(|row| row.interval).collect();
     let totals = month(book, &terms, period, &intervals, now);
     Ok(totals

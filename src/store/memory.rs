@@ -256,6 +256,12 @@ impl Rows {
         rows
     }
 
+    pub(super) fn intervals_of_all(&self, of: &[PayerId], period: Period) -> Vec<StoredInterval> {
+        let mut rows = self.intervals_in(None, period);
+        rows.retain(|row| row.payer.as_ref().is_some_and(|payer| of.contains(payer)));
+        rows
+    }
+
     pub(super) fn intervals_of(&self, resource: &ResourceId) -> Vec<StoredInterval> {
         let mut rows = self.intervals_where(|row| row.interval.meter.resource == *resource);
         rows.sort_by_key(|row| (row.interval.start.at, row.id));

@@ -1,9 +1,11 @@
 //! Edge: what a payer's renewal is computed from, all of it as of one commit.
+//!
+//! Of a reseller that is what his customers run, too.
 
-use super::database::{Snapshot, query};
+use super::database::{Query, Snapshot, query};
 use super::error::StoreError;
 use super::work::StoredInterval;
-use super::{Store, from_row};
+use super::{Store, from_row, sql};
 use crate::ledger::records::{Accrual, PayerState};
 use crate::terms::ids::PayerId;
 use crate::terms::time::{BillingMonth, Period};
@@ -16,19 +18,20 @@ pub struct Renewable {
     pub state: PayerState,
     /// His accrual of the months asked for.
     pub accruals: Vec<Accrual>,
-    /// His intervals that touch the period asked for, oldest first.
+    /// Intervals of his, and of those asked for besides, that touch the period, oldest first.
     pub intervals: Vec<StoredInterval>,
 }
 
 impl Store {
-    /// What there is to renew of a payer: accrual of some months, intervals of a period. None for
-    /// a payer without a row.
+    /// What there is to renew of a payer: accrual of some months, intervals of a period, of all
+    /// whose things he pays for (`of`, himself among them). None for a payer without a row.
     ///
     /// # Errors
     /// [`StoreError`] where it cannot be read.
     pub async fn renewable(
         &self,
         payer: &PayerId,
+        of: &[PayerId],
         months: &[BillingMonth],
         period: Period,
     ) -> Result<Option<Renewable>, StoreError> {
@@ -39,20 +42,35 @@ impl Store {
                     rows.ledger.payers.get(payer).map(|state| Renewable {
                         state: state.clone(),
                         accruals: accruals.collect(),
-                        intervals: rows.intervals_in(Some(payer), period),
+                        intervals: rows.intervals_of_all(of, period),
                     })
                 })
                 .await;
         }
         let lost = |error: sqlx::Error| StoreError::of(self.file(), &error);
         let mut snapshot = self.readers()?.snapshot().await.map_err(lost)?;
-        self.as_of(&mut snapshot, payer, months, period).await
+        self.as_of(&mut snapshot, (payer, of), months, period).await
+    }
+
+    /// Intervals of these payers that touch the period, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] where they cannot be read.
+    pub async fn intervals_of_all(
+        &self,
+        of: &[PayerId],
+        period: Period,
+    ) -> Result<Vec<StoredInterval>, StoreError> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.intervals_of_all(of, period)).await;
+        }
+        self.all(touching(of, period), from_row::interval).await
     }
 
     async fn as_of(
         &self,
         snapshot: &mut Snapshot,
-        payer: &PayerId,
+        (payer, of): (&PayerId, &[PayerId]),
         months: &[BillingMonth],
         period: Period,
     ) -> Result<Option<Renewable>, StoreError> {
@@ -71,12 +89,7 @@ impl Store {
                 accruals.push(from_row::accrual(&row)?);
             }
         }
-        let rows = query(
-            "SELECT * FROM interval WHERE payer = $3 AND start_at < $2 \
-             AND (end_at IS NULL OR end_at > $1) ORDER BY start_at, id",
-        );
-        let rows = rows.bind(period.start.micros()).bind(period.end.micros());
-        let rows = snapshot.fetch(rows.bind(payer.to_string())).await;
+        let rows = snapshot.fetch(touching(of, period)).await;
         let rows = rows.map_err(lost)?;
         let intervals = rows.iter().map(from_row::interval);
         Ok(Some(Renewable {
@@ -84,5 +97,24 @@ impl Store {
             accruals,
             intervals: intervals.collect::<Result<_, _>>()?,
         }))
+    }
+}
+
+/// Intervals of payers that touch a period, oldest first.
+fn touching(of: &[PayerId], period: Period) -> Query {
+    let (start, end) = (period.start.micros(), period.end.micros());
+    match of {
+        [one] => query(
+            "SELECT * FROM interval WHERE payer = $3 AND start_at < $2 \
+             AND (end_at IS NULL OR end_at > $1) ORDER BY start_at, id",
+        )
+        .bind(start)
+        .bind(end)
+        .bind(one.to_string()),
+        all => {
+            let ids: Vec<&str> = all.iter().map(PayerId::as_str).collect();
+            let ids = serde_json::json!(ids).to_string();
+            Query::of(sql::INTERVALS_OF).bind(ids).bind(start).bind(end)
+        }
     }
 }

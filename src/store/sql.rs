@@ -108,6 +108,12 @@ pub(super) const CAP_SHARES: Sql = Sql {
     postgres: "SELECT s.* FROM json_array_elements($1::json) AS j(value) JOIN cap_share AS s \
         ON s.cap = j.value ->> 0 AND s.payer = j.value ->> 1",
 };
+/// Intervals of some payers that touch a period, oldest first.
+pub(super) const INTERVALS_OF: Sql = of_ids!(
+    "SELECT * FROM interval WHERE start_at < $3 AND (end_at IS NULL OR end_at > $2) AND",
+    "payer",
+    " ORDER BY start_at, id"
+);
 pub(super) const PAYERS: Sql = of_ids!("SELECT * FROM payer WHERE", "id", "");
 pub(super) const ACCRUALS: Sql = Sql {
     sqlite: "SELECT a.* FROM json_each($1) AS j CROSS JOIN accrual AS a \

@@ -85,6 +85,7 @@ pub fn refusals() -> Vec<Refusal> {
         Refusal::BodyTooLong,
         Refusal::QueryTooLong,
         Refusal::NotServed(text("/other")),
+        Refusal::WholesaleShort,
     ]
 }
 
@@ -118,9 +119,10 @@ const fn kind(refusal: &Refusal) -> usize {
         Refusal::AnswerLost => 24,
         Refusal::QueryTooLong => 25,
         Refusal::Missing { .. } => 26,
+        Refusal::WholesaleShort => 27,
     }
 }
-const KINDS: usize = 27;
+const KINDS: usize = 28;
 
 fn header(answer: &OwnAnswer, name: &str) -> Option<Vec<u8>> {
     let found = answer.headers.iter().find(|(own, _)| own == name)?;

@@ -228,7 +228,7 @@ fn a_hole_or_an_overlap_in_the_dates_is_refused() {
     };
     let case = |first: (&str, &str), second: (&str, &str)| {
         let mut files = worked();
-        files.retain(|(path, _)| !path.contains("tariffs"));
+        files.retain(|(path, _)| !path.ends_with(TARIFF));
         files.push(("a.toml".to_owned(), version(first.0, first.1)));
         files.push(("b.toml".to_owned(), version(second.0, second.1)));
         load(&files)
@@ -289,6 +289,68 @@ fn a_tariff_for_an_unknown_offering_is_refused() {
         faults[0].what.contains("unknown offering `o1`"),
         "{faults:#?}"
     );
+}
+
+#[test]
+fn a_reseller_buys_through_one_wallet_of_his_own_and_never_from_himself() {
+    let reseller = "sellers/reseller.toml";
+    let told = |from: &str, to: &str| -> Vec<(usize, String)> {
+        let faults = spoiled(reseller, from, to).into_iter();
+        let here = faults.filter(|fault| fault.file.ends_with(reseller));
+        here.map(|fault| (fault.line, fault.what)).collect()
+    };
+    let wallet = "wholesale = \"reseller-example\"";
+    let faults = told(wallet, "wholesale = \"nobody\"");
+    let unknown = "wholesale wallet `nobody` is not a customer";
+    assert_eq!(faults, [(14, unknown.to_owned())]);
+    let faults = told(wallet, "wholesale = \"retail-example\"");
+    let circle = "seller `reseller` sells to himself through `retail-example`";
+    assert_eq!(faults, [(14, circle.to_owned())]);
+
+    let text = fs::read_to_string(root().join(reseller)).unwrap();
+    let second = text.replace("id = \"reseller\"", "id = \"second\"");
+    let mut files = worked();
+    files.push(("second.toml".to_owned(), second));
+    let faults = load(&files).unwrap_err();
+    let shared = "wholesale wallet `reseller-example` is seller `reseller`'s already";
+    let here = |fault: &&PolicyFault| fault.file == "second.toml";
+    let found = faults.iter().find(here).unwrap();
+    assert_eq!((found.line, found.what.as_str()), (14, shared));
+
+    // Two resellers that buy from each other, each through a wallet of his own.
+    let mut files = worked();
+    let customers = files
+        .iter_mut()
+        .find(|(path, _)| path.ends_with("customers/reseller.toml"))
+        .unwrap();
+    customers.1 = customers
+        .1
+        .replace("seller = \"house\"", "seller = \"second\"");
+    let second = text
+        .replace("id = \"reseller\"", "id = \"second\"")
+        .replace(wallet, "wholesale = \"retail-example\"");
+    files.push(("second.toml".to_owned(), second));
+    let faults = load(&files).unwrap_err();
+    let circles = faults
+        .iter()
+        .filter(|fault| fault.what.contains("sells to himself"));
+    assert_eq!(circles.count(), 2, "{faults:#?}");
+}
+
+#[test]
+fn a_chain_goes_up_to_the_house_and_a_reseller_pays_for_all_below_him() {
+    let rules = load(&worked()).unwrap();
+    let ids = |all: Vec<PayerId>| -> Vec<String> { all.iter().map(PayerId::to_string).collect() };
+    let (retail, reseller) = ("retail-example", "reseller-example");
+    assert_eq!(
+        ids(rules.chain_of(&PayerId::from(retail))),
+        [retail, reseller]
+    );
+    assert_eq!(ids(rules.chain_of(&PayerId::from(reseller))), [reseller]);
+    let below = rules.supplied_through(&PayerId::from(reseller));
+    assert_eq!(ids(below), [reseller, retail]);
+    let below = rules.supplied_through(&PayerId::from(retail));
+    assert_eq!(ids(below), [retail]);
 }
 
 #[test]
