@@ -19,3 +19,4 @@ pub mod tariff;
 mod faults;
 mod books;
 mod contact;
+mod wholesale;
