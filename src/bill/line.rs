@@ -219,13 +219,14 @@ impl OneMonth<'_> {
     async fn close(&self, payer: &PayerId) -> Result<Option<Document>, MonthFault> {
         let party = self.party(payer)?;
         let store = &self.ctx.store;
-        let stored = store.intervals_in(Some(payer), self.period).await?;
+        // A reseller is billed for what his customers ran, too.
+        let of = self.rules.supplied_through(payer);
+        let stored = store.intervals_of_all(&of, self.period).await?;
         let intervals: Vec<Interval> = stored.into_iter().map(|one| one.interval).collect();
         let metered = self.rated(&party, &intervals)?;
-        let empty = Vec::new();
-        let follow = self.findings.corrections.get(payer).unwrap_or(&empty);
+        let follow = self.follow(&of);
         let known = price::sized(&intervals, &self.findings.sizes);
-        let followed = price::followed(&known, follow, &self.findings.records, self.period);
+        let followed = price::followed(&known, &follow, &self.findings.records, self.period);
         let corrected = self.rated(&party, &followed)?;
         for meter in &corrected.unmeasured {
             tracing::error!(verb = "bill", %payer, kind = ?meter.usage_type, resource = %meter.resource,
@@ -261,8 +262,16 @@ impl OneMonth<'_> {
         }
         let state = store.payer(payer).await?;
         let state = state.ok_or_else(|| MonthFault::NoCustomer(payer.clone()))?;
-        let notes = self.notes(follow);
+        let notes = self.notes(&follow);
         self.issue(&party, &state, &draft, notes, &documents).await
+    }
+
+    /// What the records are believed in, of all of these.
+    fn follow(&self, of: &[PayerId]) -> Vec<Correction> {
+        let found = of
+            .iter()
+            .filter_map(|one| self.findings.corrections.get(one));
+        found.flatten().cloned().collect()
     }
 
     fn party(&self, payer: &PayerId) -> Result<Party<'_>, MonthFault> {

@@ -2,8 +2,9 @@
 //!
 //! What was consumed accrues, the cover is filled up to the horizon or let go, and what the
 //! forecast asks for is told. The resellers above the payer are renewed in the same transaction,
-//! at their own prices, over all that runs below them. The figures are computed from one version of the payer's row; if it
-//! changed in between, they are computed again. Holds that settle meanwhile do not change it.
+//! at their own prices, over all that runs below them. The figures are computed from one version of
+//! each row; if one changed in between, they are computed again. Holds that settle meanwhile do not
+//! change it.
 
 use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};

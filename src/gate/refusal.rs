@@ -92,7 +92,8 @@ pub enum Refusal {
     },
     /// Not enough money.
     NotEnough(Shortage),
-    /// A reseller's wholesale wallet does not carry the call. Nothing of it is the caller's to hear.
+    /// A reseller's wholesale wallet does not carry the call. Nothing of it is the caller's to
+    /// hear.
     WholesaleShort,
     /// The store is away or full.
     StoreAway(String),

@@ -21,6 +21,7 @@ use crate::policy::limits;
 use crate::policy::prepaid::PrepaidProfile;
 use crate::policy::shape;
 use crate::policy::store_away;
+use crate::policy::wholesale;
 use crate::terms::ids::{PayerId, SellerId};
 use crate::terms::money::{Micros, charge_to_micros};
 use crate::terms::time::Timestamp;
@@ -90,7 +91,7 @@ pub fn load_for(
         let mut faults = faults(path, text, &mut found);
         file.seller
             .iter()
-            .for_each(|one| wholesale(one.get_ref(), &rules, &mut faults));
+            .for_each(|one| wholesale::check(one.get_ref(), &rules, &mut faults));
     }
     (rules.access, rules.modes) = access.done();
     rules.hash = hash(files);
@@ -184,47 +185,6 @@ fn seller(written: &Spanned<shape::Seller>, rules: &mut RuleSet, faults: &mut Fa
     if rules.sellers.insert(id, seller).is_some() {
         let what = format!("seller `{}` is written twice", shape.id);
         faults.at(start, what, "give each seller an id of its own");
-    }
-}
-
-/// A reseller's wholesale wallet is a customer of somebody else, and nobody sells to himself.
-fn wholesale(shape: &shape::Seller, rules: &RuleSet, faults: &mut Faults<'_>) {
-    let Some(written) = &shape.wholesale else {
-        return;
-    };
-    let start = written.span().start;
-    let id = PayerId::from(written.get_ref().as_str());
-    if !rules.customers.contains_key(&id) {
-        let what = format!("wholesale wallet `{id}` is not a customer");
-        faults.at(
-            start,
-            what,
-            "write the id of a [[customer]] of the supplier",
-        );
-        return;
-    }
-    let mut others = rules.sellers.values();
-    let other =
-        others.find(|other| other.id.as_str() != shape.id && other.wholesale.as_ref() == Some(&id));
-    if let Some(other) = other {
-        let what = format!("wholesale wallet `{id}` is seller `{}`'s already", other.id);
-        faults.at(
-            start,
-            what,
-            "give each reseller a [[customer]] of its own at the supplier",
-        );
-    }
-    let own = |payer: &PayerId| {
-        let customer = rules.customers.get(payer);
-        customer.is_some_and(|customer| customer.seller.as_str() == shape.id)
-    };
-    if rules.chain_of(&id).iter().any(own) {
-        let what = format!("seller `{}` sells to himself through `{id}`", shape.id);
-        faults.at(
-            start,
-            what,
-            "let the chain end at a seller without `wholesale`",
-        );
     }
 }
 

@@ -21,3 +21,4 @@ mod faults;
 mod books;
 mod contact;
 pub mod store_away;
+mod wholesale;

@@ -37,6 +37,7 @@ mod reload;
 mod demo;
 mod browser;
 mod budgets;
+mod resale;
 mod sessions;
 mod session_places;
 mod session_recordings;
