@@ -8,7 +8,7 @@
 use crate::terms::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How billing time follows wall time: `billing = billing_origin + (wall − wall_origin) × speed`.
@@ -205,7 +205,13 @@ impl Clock {
     pub fn monotonic(&self) -> Instant {
         match self {
             Self::Seeded(clock) => tokio::time::Instant::now().into_std() + clock.leapt().1,
-            _ => Instant::now(),
+            // Both clocks of a simulated one are moved together.
+            Self::Simulated(_) => {
+                static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+                let gone = u64::try_from(self.wall().micros()).unwrap_or_default();
+                *ORIGIN + Duration::from_micros(gone)
+            }
+            Self::System { .. } => Instant::now(),
         }
     }
 }

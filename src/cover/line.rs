@@ -8,6 +8,7 @@
 
 use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};
+use super::trust::Trust;
 use super::{retention, tell};
 use crate::clock::Clock;
 use crate::ledger::caps::Cap;
@@ -23,7 +24,6 @@ use crate::terms::money::MoneyError;
 use crate::terms::time::{BillingMonth, MonthError, Period, Timestamp};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -36,8 +36,6 @@ const TICK: Duration = Duration::from_millis(250);
 /// many things does not keep the gate at it; at most this long.
 const REST: u32 = 20;
 const REST_MAX: Duration = Duration::from_secs(5);
-/// Wall and monotonic clock may differ by this much within one tick.
-const JUMP_MAX: Duration = Duration::from_secs(5);
 
 /// Why a payer could not be renewed: he is parked with it, the others go on.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +69,7 @@ pub struct Renewals {
     store: Store,
     rules: Arc<ArcSwap<RuleSet>>,
     clock: Clock,
-    halted: AtomicBool,
-    /// Wall and monotonic clock as they were looked at last.
-    looked: Mutex<(Timestamp, std::time::Instant)>,
+    trust: Trust,
     parked: Mutex<BTreeMap<PayerId, String>>,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
@@ -82,13 +78,11 @@ impl Renewals {
     /// Renewals of this store's payers by these rules.
     #[must_use]
     pub fn new(store: Store, rules: Arc<ArcSwap<RuleSet>>, clock: Clock) -> Self {
-        let looked = Mutex::new((clock.wall(), clock.monotonic()));
         Self {
             store,
             rules,
+            trust: Trust::new(clock.clone()),
             clock,
-            halted: AtomicBool::new(false),
-            looked,
             parked: Mutex::default(),
             one_at_a_time: tokio::sync::Mutex::new(()),
         }
@@ -104,7 +98,7 @@ impl Renewals {
             tokio::select! {
                 Some(payer) = wake.recv() => drop(woken.insert(payer)),
                 _ = tick.tick() => {
-                    self.watch_for_a_jump();
+                    self.trust.look();
                     self.renew_woken(&mut woken, &mut rests).await;
                     self.renew_due().await;
                 }
@@ -146,7 +140,7 @@ impl Renewals {
         let _turn = self.one_at_a_time.lock().await;
         let now = self.clock.billing();
         // Looked at after the time was taken: a jump before that is known by now.
-        self.watch_for_a_jump();
+        self.trust.look();
         if self.halted() {
             return Err(RenewalFault::Halted);
         }
@@ -205,12 +199,12 @@ impl Renewals {
     /// The clock jumped: renewals wait for an operator.
     #[must_use]
     pub fn halted(&self) -> bool {
-        self.halted.load(Ordering::Relaxed)
+        self.trust.halted()
     }
 
     /// An operator looked at the clock: renewals go on.
     pub fn resume(&self) {
-        self.halted.store(false, Ordering::Relaxed);
+        self.trust.resume();
     }
 
     /// One renewal of a payer and of the resellers above him: load, decide, store, all or none.
@@ -478,25 +472,6 @@ impl Renewals {
         profile
             .map(|profile| profile.renewal_relaxed().max(1))
             .ok_or_else(|| RenewalFault::NoCustomer(payer.clone()))
-    }
-
-    /// A wall clock that jumps against the monotonic one must not turn into money.
-    fn watch_for_a_jump(&self) {
-        let mut before = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = (self.clock.wall(), self.clock.monotonic());
-        let wall = Duration::from_micros(now.0.since(before.0).unsigned_abs());
-        let went_back = now.0 < before.0;
-        let steady = now.1.duration_since(before.1);
-        *before = now;
-        if went_back || wall.abs_diff(steady) > JUMP_MAX {
-            tracing::error!(
-                verb = "renew",
-                ?wall,
-                ?steady,
-                "the clock jumped: renewals wait"
-            );
-            self.halted.store(true, Ordering::Relaxed);
-        }
     }
 }
 

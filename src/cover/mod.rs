@@ -18,6 +18,7 @@ pub mod act;
 pub mod actor;
 pub mod climb;
 pub mod line;
+mod trust;
 mod tell;
 
 #[cfg(test)]
