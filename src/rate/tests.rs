@@ -1,5 +1,7 @@
 //! Pure: rules of rating as tables, and what holds for any fleet and any split of time.
 
+mod amounts;
+
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
