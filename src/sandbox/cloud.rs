@@ -6,6 +6,7 @@ use super::records::{
 };
 use super::table::{Row, Table};
 use super::usage::event::{UsageEvent, UsageEventKind};
+use super::usage::traffic::Traffic;
 use crate::terms::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +34,9 @@ pub struct Cloud {
     /// What the usage server reads.
     #[serde(with = "super::usage_log")]
     pub usage: Vec<UsageEvent>,
+    /// What routers counted.
+    #[serde(default)]
+    pub traffic: Vec<Traffic>,
     /// Faults switched on: how often each still strikes (for `slow`, milliseconds).
     pub faults: BTreeMap<String, u64>,
     /// What accounts use, by account: kept with every change, so that limits cost nothing.

@@ -3,6 +3,7 @@
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::catalogue::catalogue;
 use crate::sandbox::cloud::Cloud;
+use crate::sandbox::commands::usage;
 use crate::sandbox::fixed;
 use crate::sandbox::records::{DiskOffering, Offering};
 use crate::sandbox::refused::{Refused, refused};
@@ -22,7 +23,7 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>, name: &str) -> Option<Result<Repl
         "listRoles" => roles(call),
         "listOsTypes" => os_types(call),
         "listHypervisors" => call.listed("hypervisor", &["Simulator"], |n| json!({ "name": n })),
-        "listConfigurations" => configurations(call),
+        "listConfigurations" => configurations(cloud, call),
         _ => return None,
     })
 }
@@ -154,9 +155,13 @@ fn os_types(call: &Call<'_>) -> Result<Reply, Refused> {
     })
 }
 
-fn configurations(call: &Call<'_>) -> Result<Reply, Refused> {
+fn configurations(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
+    let range = usage::range(cloud).to_string();
     let known = [
-        ("usage.stats.job.aggregation.range", "60"),
+        ("usage.stats.job.aggregation.range", range.as_str()),
+        ("router.stats.interval", "300"),
+        ("vm.network.stats.interval", "0"),
+        ("vm.disk.stats.interval", "0"),
         ("enable.usage.server", "true"),
         ("usage.execution.timezone", "UTC"),
         ("default.page.size", "500"),

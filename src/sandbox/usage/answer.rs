@@ -212,7 +212,12 @@ fn fields(row: &UsageRow, names: &dyn Names) -> Value {
     }
     out.insert("description".into(), json!(description(row, names)));
     let raw = row.raw();
-    out.insert("usage".into(), json!(format!("{} Hrs", plain(raw))));
+    let unit = match row.usage_type {
+        UsageType::NetworkBytesSent => "bytes sent",
+        UsageType::NetworkBytesReceived => "bytes received",
+        _ => "Hrs",
+    };
+    out.insert("usage".into(), json!(format!("{} {unit}", plain(raw))));
     out.insert("usagetype".into(), json!(row.usage_type.number()));
     out.insert("rawusage".into(), json!(plain(raw)));
     special(row, names, &mut out);
@@ -308,6 +313,12 @@ fn special(row: &UsageRow, names: &dyn Names, out: &mut Map<String, Value>) {
             put("usageid", json!(event.resource));
             put("size", json!(event.size));
         }
+        UsageType::NetworkBytesSent | UsageType::NetworkBytesReceived => {
+            put("usageid", json!(event.resource));
+            put("type", json!("DomainRouter"));
+            put("name", json!(event.resource_name));
+            put("networkid", json!(event.network_id));
+        }
         _ => put("usageid", json!(event.resource)),
     }
 }
@@ -354,6 +365,10 @@ fn description(row: &UsageRow, names: &dyn Names) -> String {
             format!("VMSnapshot on primary storage usage Id: {name} for VM ({id})")
         }
         UsageType::Backup => format!("Backup usage for VM ({id})"),
+        UsageType::NetworkBytesSent => format!("Bytes sent by router {id} of network {name}"),
+        UsageType::NetworkBytesReceived => {
+            format!("Bytes received by router {id} of network {name}")
+        }
         _ => String::new(),
     }
 }
