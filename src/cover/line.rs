@@ -6,6 +6,8 @@
 
 use super::caps::{self, Capped};
 use super::cover::{self, Pricing, Renewal};
+use super::window::WEEK;
+use super::windows::Windows;
 use super::{retention, tell};
 use crate::clock::Clock;
 use crate::ledger::command::{Retention, RetentionStep};
@@ -24,6 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+mod late;
 
 /// A hold that came in between makes a renewal stale; this many in a row are not to be expected.
 const CONFLICTS_MAX: usize = 32;
@@ -68,6 +72,8 @@ pub struct Renewals {
     halted: AtomicBool,
     parked: Mutex<BTreeMap<PayerId, String>>,
     one_at_a_time: tokio::sync::Mutex<()>,
+    /// Sampling windows of what is known only later.
+    pub windows: Windows,
 }
 
 impl Renewals {
@@ -81,7 +87,14 @@ impl Renewals {
             halted: AtomicBool::new(false),
             parked: Mutex::default(),
             one_at_a_time: tokio::sync::Mutex::new(()),
+            windows: Windows::default(),
         }
+    }
+
+    /// The same with these sampling windows.
+    #[must_use]
+    pub fn with_windows(self, windows: Windows) -> Self {
+        Self { windows, ..self }
     }
 
     /// Renews due payers until told to stop; a payer that comes in by `wake` at the next tick after
@@ -151,7 +164,7 @@ impl Renewals {
             steps.push(now.max(state.accrued_through));
         }
         for through in steps {
-            self.renew(payer, through).await?;
+            self.renew(payer, through, None).await?;
         }
         Ok(())
     }
@@ -185,8 +198,14 @@ impl Renewals {
         self.halted.store(false, Ordering::Relaxed);
     }
 
-    /// One renewal of one payer: load, decide, store.
-    async fn renew(&self, payer: &PayerId, through: Timestamp) -> Result<(), RenewalFault> {
+    /// One renewal of one payer: load, decide, store. What was accrued up to now is looked at
+    /// again from `since` on.
+    async fn renew(
+        &self,
+        payer: &PayerId,
+        through: Timestamp,
+        since: Option<Timestamp>,
+    ) -> Result<(), RenewalFault> {
         for _ in 0..CONFLICTS_MAX {
             let rules = self.rules.load_full();
             let (Some(book), Some(terms), Some(profile)) = (
@@ -201,7 +220,9 @@ impl Renewals {
                 terms: &terms,
                 profile,
             };
-            let facts = self.load(payer, (&rules, &terms.zone), through).await?;
+            let facts = self
+                .load(payer, (&rules, &terms.zone), through, since)
+                .await?;
             let through = through.max(facts.state.accrued_through);
             let mut renewal = cover::renew(
                 pricing,
@@ -212,6 +233,17 @@ impl Renewals {
             )?;
             let capped = (rules.caps.as_slice(), &facts.capped);
             renewal.command.caps = caps::totals(pricing, capped, &facts.intervals, through)?;
+            let window = self.windows.open(
+                pricing,
+                &facts.state,
+                &facts.intervals,
+                &renewal.command.totals,
+                through,
+            )?;
+            if let Some(window) = window {
+                let target = renewal.command.cover_target.plus(window.held)?;
+                renewal.command.cover_target = target;
+            }
             if self.draw(&facts, &renewal).await? {
                 continue;
             }
@@ -237,15 +269,23 @@ impl Renewals {
         payer: &PayerId,
         (rules, zone): (&RuleSet, &str),
         through: Timestamp,
+        from: Option<Timestamp>,
     ) -> Result<Facts, RenewalFault> {
-        let Some(state) = self.store.payer(payer).await? else {
+        let Some(mut state) = self.store.payer(payer).await? else {
             return Err(RenewalFault::NoCustomer(payer.clone()));
         };
+        state.accrued_through = from.map_or(state.accrued_through, |from| {
+            from.min(state.accrued_through)
+        });
         let first = BillingMonth::containing(state.accrued_through, zone)?;
         let last = BillingMonth::containing(through.max(state.accrued_through), zone)?;
         let (capped, since) = self.capped(payer, rules, through).await?;
         let since = BillingMonth::containing(since, zone)?;
-        let start = first.period()?.start.min(since.period()?.start);
+        let mut start = first.period()?.start.min(since.period()?.start);
+        let book = rules.book_of(payer);
+        if book.is_some_and(|book| self.windows.needs_a_week(book)) {
+            start = start.min(through.plus(-WEEK));
+        }
         let end = last.period()?.end;
         let mut accruals = Vec::new();
         let mut month = first;
@@ -404,6 +444,11 @@ impl Renewals {
             return;
         }
         let outcome = self.catch_up(payer).await;
+        self.note(payer, outcome);
+    }
+
+    /// Parks a payer that could not be renewed, and takes him out when he could.
+    fn note(&self, payer: &PayerId, outcome: Result<(), RenewalFault>) {
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(()) => {

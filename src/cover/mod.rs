@@ -14,10 +14,12 @@ pub mod ladder;
 pub mod preview;
 pub mod retention;
 pub mod settle;
+pub mod window;
 pub mod act;
 pub mod actor;
 pub mod climb;
 pub mod line;
+pub mod windows;
 mod tell;
 
 #[cfg(test)]

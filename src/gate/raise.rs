@@ -20,7 +20,9 @@ use super::{budget, claim};
 use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
+use crate::cover::cover::Pricing;
 use crate::cover::settle::Outcome;
+use crate::cover::window;
 use crate::ledger::caps::CapBound;
 use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
@@ -317,7 +319,24 @@ async fn price(
             .map_err(|e| Refusal::StoreAway(e.to_string()))?;
     }
     let so_far = |line: &PriceLineId| so_far(&accruals, line);
-    reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)
+    let priced = reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)?;
+    let (Some(book), Some(terms), Some(profile)) = (
+        rules.book_of(payer),
+        rules.terms_of(payer),
+        rules.profile_of(payer),
+    ) else {
+        return Ok(priced);
+    };
+    let pricing = Pricing {
+        book,
+        terms: &terms,
+        profile,
+    };
+    let starts = window::planned(&plan.after, &plan.before);
+    let windows = &gate.renewals.windows;
+    let more = windows.more(pricing, &state, &starts, so_far, now);
+    let more = more.map_err(rate_refusal)?;
+    reserve::with_window(priced, more).map_err(rate_refusal)
 }
 
 /// What the payer's lines have come to in the month of `now`.

@@ -19,6 +19,7 @@ use crate::policy::faults::Faults;
 use crate::policy::limits;
 use crate::policy::prepaid::{PrepaidProfile, WhenStoreIsDown};
 use crate::policy::shape;
+use crate::policy::variable;
 use crate::terms::ids::{PayerId, SellerId};
 use crate::terms::money::{Micros, charge_to_micros};
 use crate::terms::time::Timestamp;
@@ -302,6 +303,7 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
         faults.at(at, what, &format!("write {seconds}s or more"));
     }
     profile.ending = ending::read(shape, profile.retention, faults);
+    profile.variable = variable::read(shape, faults);
     if rules.prepaid.insert(shape.id.clone(), profile).is_some() {
         let what = format!("prepaid profile `{}` is written twice", shape.id);
         faults.at(start, what, "give each profile an id of its own");

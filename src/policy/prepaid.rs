@@ -1,6 +1,7 @@
 //! Pure: the terms of prepaid customers: horizon, delays, notices, what happens at the end.
 
 use crate::policy::ending::{Ending, RetentionBy};
+use crate::policy::variable::Variable;
 use crate::terms::time::{HOUR, SECOND};
 
 /// Renewal interval while less than 24 hours of burn are available.
@@ -38,6 +39,8 @@ pub struct PrepaidProfile {
     pub stops: bool,
     /// How the end goes on.
     pub ending: Ending,
+    /// How what is known only later is held.
+    pub variable: Variable,
 }
 
 impl PrepaidProfile {
@@ -76,6 +79,7 @@ impl Default for PrepaidProfile {
             when_store_is_down: WhenStoreIsDown::Closed,
             stops: false,
             ending: Ending::default(),
+            variable: Variable::default(),
         }
     }
 }

@@ -259,6 +259,21 @@ pub(super) struct Prepaid {
     pub retention_by: Option<Spanned<String>>,
     pub delete_after: Option<Spanned<String>>,
     pub delete_notices: Option<Vec<Spanned<String>>>,
+    pub window: Option<Spanned<String>>,
+    pub window_min: Option<Spanned<String>>,
+    pub window_share: Option<Spanned<String>>,
+    pub estimate: Option<Spanned<String>>,
+    #[serde(default)]
+    pub estimate_floor: Vec<Spanned<EstimateFloor>>,
+}
+
+/// One entry of `estimate_floor`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EstimateFloor {
+    pub component: Option<Spanned<String>>,
+    pub offering: Option<String>,
+    pub per_hour: Spanned<String>,
 }
 
 /// `[book]`: the version of a price book that the file's `[[line]]`s are.

@@ -8,6 +8,7 @@ pub mod hardening;
 pub mod commands;
 pub mod ladder;
 pub mod months;
+pub mod samples;
 pub mod page;
 pub mod payers;
 pub mod console;

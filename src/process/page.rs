@@ -133,6 +133,7 @@ async fn live(product: &Product) -> Result<LiveView, StoreError> {
     view.policy_faults = product.reloads.faults().len();
     view.alarms = alarms(product, &parked, &view);
     view.alarms.extend(super::ladder::alarms(product).await?);
+    view.alarms.extend(super::samples::alarms(product));
     Ok(view)
 }
 
@@ -191,6 +192,7 @@ async fn payer(
         why,
         accrued_through: state.accrued_through.to_string(),
         meters: running.len(),
+        window: super::samples::window(product, &state.payer),
         notices,
     })
 }

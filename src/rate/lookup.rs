@@ -65,8 +65,8 @@ fn fits(wanted: &Match, attributes: &Attributes) -> bool {
             .is_none_or(|wanted| wanted == attributes.source_nat)
 }
 
-/// Metered units (vCPUs, MiB, bytes, operations, pieces) of a component; the name of what is missing where
-/// the meter does not say.
+/// Metered units (vCPUs, MiB, bytes, operations, pieces) of a component; the name of what is
+/// missing where the meter does not say.
 pub fn units(component: Component, attributes: &Attributes) -> Result<i64, &'static str> {
     match component {
         Component::Vcpu => attributes.vcpus.ok_or("number of vCPUs"),

@@ -1,6 +1,8 @@
 //! Pure: rules of rating as tables, and what holds for any fleet and any split of time.
 
-mod amounts;
+mod amounts {
+    mod tests;
+}
 
 use proptest::prelude::*;
 use rust_decimal::Decimal;

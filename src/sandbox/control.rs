@@ -8,7 +8,7 @@
 //! `dies-before-job-row`: the next asynchronous calls end between what they made and their job.
 //! `restart-cancels-jobs`: at once, every pending job is cancelled and every session ends.
 //! `usage-window`: the usage server's windows are so many minutes long (else 60), until 0.
-//! `traffic-sent`, `traffic-received`: at once, so many bytes pass each implemented network's router.
+//! `traffic-sent`, `traffic-received`: at once, so many bytes pass the router of each network.
 //! `usage-doubled`, `usage-missing`: `count` is the place of the record, from 1, until 0.
 //! `GET /sandbox/state` counts.
 

@@ -1,4 +1,4 @@
-//! Edge: the usage server's commands: windows of an hour unless told otherwise, scopes as CloudStack's.
+//! Edge: the usage server's commands: windows of an hour or as told, scopes as CloudStack's.
 
 use crate::cloudstack::time;
 use crate::sandbox::call::{Call, Reply};

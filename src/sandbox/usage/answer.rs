@@ -2,6 +2,7 @@
 //!
 //! Whose records a caller may see is the stand-in's business: it comes in as a function.
 
+use super::event::UsageEvent;
 use super::record::UsageRow;
 use crate::cloudstack::usage_type::UsageType;
 use crate::terms::time::{HOUR, Period, SECOND, Timestamp};
@@ -314,13 +315,21 @@ fn special(row: &UsageRow, names: &dyn Names, out: &mut Map<String, Value>) {
             put("size", json!(event.size));
         }
         UsageType::NetworkBytesSent | UsageType::NetworkBytesReceived => {
-            put("usageid", json!(event.resource));
-            put("type", json!("DomainRouter"));
-            put("name", json!(event.resource_name));
-            put("networkid", json!(event.network_id));
+            routed(event).for_each(|(name, value)| put(name, value));
         }
         _ => put("usageid", json!(event.resource)),
     }
+}
+
+/// The fields of bytes that a router counted.
+fn routed(event: &UsageEvent) -> impl Iterator<Item = (&'static str, Value)> {
+    let fields = [
+        ("usageid", json!(event.resource)),
+        ("type", json!("DomainRouter")),
+        ("name", json!(event.resource_name)),
+        ("networkid", json!(event.network_id)),
+    ];
+    fields.into_iter()
 }
 
 fn description(row: &UsageRow, names: &dyn Names) -> String {

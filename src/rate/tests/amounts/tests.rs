@@ -1,6 +1,6 @@
 //! Pure: amounts that are known only later: traffic and disk I/O, sample by sample.
 
-use super::{NOVEMBER, decimal, line, ran, since_ever, twenty};
+use super::super::{NOVEMBER, decimal, line, ran, since_ever, twenty};
 use crate::cloudstack::usage_type::UsageType;
 use crate::meter::resource::{Attributes, Interval};
 use crate::policy::tariff::{Component, PriceLine, Tier, Unit};
