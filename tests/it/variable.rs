@@ -4,6 +4,8 @@
     reason = "a test has a clock and settings of its own"
 )]
 
+mod late;
+
 use crate::stage::{Stage, address_of, exchange, until};
 use faregate::ledger::records::Accrual;
 use faregate::store::Store;
@@ -20,6 +22,18 @@ const GIB: usize = 1 << 30;
 /// A demo in which a GiB sent costs so much net (20 % on top), with windows of so many minutes,
 /// and a running machine of Paula's; the network's offering lets 200 Mbit/s through.
 fn stage(name: &str, speed: &str, price: &str, minutes: usize, money: &str) -> Stage {
+    let stage = priced(name, speed, price, minutes, money);
+    let paula = stage.customer(0);
+    let heard = paula.deploy(&stage.small_vm(0)).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let job = heard.inside()["jobid"].as_str().unwrap().to_owned();
+    assert_eq!(paula.job_end(&job), 1);
+    until("a window is open", || payer(&stage)["window"].is_object());
+    stage
+}
+
+/// The same without a machine.
+fn priced(name: &str, speed: &str, price: &str, minutes: usize, money: &str) -> Stage {
     let mut stage = Stage::start(&format!("variable-{name}"), &["--speed", speed]);
     stage.fault("usage-window", minutes);
     let book = std::fs::read_to_string(stage.folder.join(BOOK)).unwrap();
@@ -31,17 +45,11 @@ fn stage(name: &str, speed: &str, price: &str, minutes: usize, money: &str) -> S
     std::fs::write(stage.folder.join("policies/prepaid/standard.toml"), prepaid).unwrap();
     stage.with_policy("tariffs/2020-01-01-demo.toml", &format!("{book}{line}"));
     stage.top_up(PAULA, money, "more");
-    let paula = stage.customer(0);
     until("what is counted is known", || {
         alarms(&stage)
             .iter()
             .all(|alarm| alarm["kind"] != "counter")
     });
-    let heard = paula.deploy(&stage.small_vm(0)).unwrap();
-    assert_eq!(heard.status, 200, "{heard:?}");
-    let job = heard.inside()["jobid"].as_str().unwrap().to_owned();
-    assert_eq!(paula.job_end(&job), 1);
-    until("a window is open", || payer(&stage)["window"].is_object());
     stage
 }
 
@@ -134,6 +142,31 @@ fn traffic_is_held_for_one_window_and_trued_up() {
     });
     assert_eq!(payer(&stage)["state"], "open");
     assert_eq!(books(&mut stage)["sent"], 1_300_000);
+}
+
+#[test]
+fn a_call_that_implements_a_network_holds_its_window() {
+    // The shortest window, a minute, takes 16.763806 at 12.00 a GiB; a machine takes 0.432 or so.
+    let stage = priced("hold", "1", "10.00", 1, "15");
+    let paula = stage.customer(0);
+    let refused = paula.deploy(&stage.small_vm(0)).unwrap();
+    assert_eq!(refused.status, 535, "{refused:?}");
+    stage.top_up(PAULA, "5", "enough");
+    let before = payer(&stage);
+    let heard = paula.deploy(&stage.small_vm(0)).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let job = heard.inside()["jobid"].as_str().unwrap().to_owned();
+    assert_eq!(paula.job_end(&job), 1);
+    until("a window is open", || payer(&stage)["window"].is_object());
+    let after = payer(&stage);
+    let window = micros(&after["window"]["held"]);
+    assert_eq!(window, 16_763_806, "{after}");
+    let held = micros(&after["held"]) - micros(&before["held"]);
+    assert!((window..window + 1_000_000).contains(&held), "{after}");
+    assert_eq!(after["state"], "open");
+    // A second machine in the same network passes the same router: no second window.
+    let heard = paula.deploy(&stage.small_vm(0)).unwrap();
+    assert_eq!(heard.status, 200, "{heard:?}");
 }
 
 #[test]
