@@ -147,7 +147,7 @@ fn traffic_is_held_for_one_window_and_trued_up() {
 #[test]
 fn a_call_that_implements_a_network_holds_its_window() {
     // The shortest window, a minute, takes 16.763806 at 12.00 a GiB; a machine takes 0.432 or so.
-    let stage = priced("hold", "1", "10.00", 1, "15");
+    let stage = priced("hold", "60", "10.00", 1, "15");
     let paula = stage.customer(0);
     let refused = paula.deploy(&stage.small_vm(0)).unwrap();
     assert_eq!(refused.status, 535, "{refused:?}");
