@@ -261,11 +261,13 @@ fn unit(line: &PriceLine) -> String {
         "vcpu" => "vCPU",
         "vm" => "VM",
         _ if name.ends_with("_gib") => "GiB",
+        _ if name.ends_with("_million") => "million",
         _ => "piece",
     };
     let time = match line.unit {
         Unit::Hour => "h",
         Unit::Month => "month",
+        Unit::Amount => return thing.to_owned(),
     };
     format!("{thing} × {time}")
 }

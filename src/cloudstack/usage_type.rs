@@ -70,6 +70,19 @@ impl UsageType {
     pub const fn number(self) -> u8 {
         self as u8
     }
+    /// Its records count an amount (bytes, operations) that nobody knows before it was used.
+    #[must_use]
+    pub const fn counts_amounts(self) -> bool {
+        matches!(
+            self,
+            Self::NetworkBytesSent
+                | Self::NetworkBytesReceived
+                | Self::VmDiskIoRead
+                | Self::VmDiskIoWrite
+                | Self::VmDiskBytesRead
+                | Self::VmDiskBytesWrite
+        )
+    }
     /// The type with CloudStack's number, if there is one.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {

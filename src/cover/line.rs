@@ -6,14 +6,15 @@
 //! each row; if one changed in between, they are computed again. Holds that settle meanwhile do not
 //! change it.
 
-use super::caps::{self, Capped};
+use super::caps;
 use super::cover::{self, Pricing, Renewal};
 use super::trust::Trust;
+use super::windows::Windows;
 use super::{retention, tell};
 use crate::clock::Clock;
 use crate::ledger::caps::Cap;
 use crate::ledger::command::{Retention, RetentionStep};
-use crate::ledger::records::{Accrual, PayerState};
+use crate::ledger::records::PayerState;
 use crate::ledger::{Command, LedgerRefusal};
 use crate::meter::resource::Interval;
 use crate::policy::customer::RuleSet;
@@ -21,12 +22,16 @@ use crate::rate::RateError;
 use crate::store::{Done, Notice, Store, StoreError, Work};
 use crate::terms::ids::PayerId;
 use crate::terms::money::MoneyError;
-use crate::terms::time::{BillingMonth, MonthError, Period, Timestamp};
+use crate::terms::time::{MonthError, Period, Timestamp};
 use arc_swap::ArcSwap;
+use facts::Facts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+mod facts;
+mod late;
 
 /// A hold that came in between makes a renewal stale; this many in a row are not to be expected.
 const CONFLICTS_MAX: usize = 32;
@@ -72,6 +77,8 @@ pub struct Renewals {
     trust: Trust,
     parked: Mutex<BTreeMap<PayerId, String>>,
     one_at_a_time: tokio::sync::Mutex<()>,
+    /// Sampling windows of what is known only later.
+    pub windows: Windows,
 }
 
 impl Renewals {
@@ -85,7 +92,14 @@ impl Renewals {
             clock,
             parked: Mutex::default(),
             one_at_a_time: tokio::sync::Mutex::new(()),
+            windows: Windows::default(),
         }
+    }
+
+    /// The same with these sampling windows.
+    #[must_use]
+    pub fn with_windows(self, windows: Windows) -> Self {
+        Self { windows, ..self }
     }
 
     /// Renews due payers until told to stop; a payer that comes in by `wake` at the next tick after
@@ -153,7 +167,7 @@ impl Renewals {
             steps.insert(now);
         }
         for through in steps {
-            self.renew(payer, through).await?;
+            self.renew(payer, through, None).await?;
         }
         Ok(())
     }
@@ -208,13 +222,19 @@ impl Renewals {
     }
 
     /// One renewal of a payer and of the resellers above him: load, decide, store, all or none.
-    async fn renew(&self, payer: &PayerId, through: Timestamp) -> Result<(), RenewalFault> {
+    /// What was accrued up to now is looked at again from `since` on.
+    async fn renew(
+        &self,
+        payer: &PayerId,
+        through: Timestamp,
+        since: Option<Timestamp>,
+    ) -> Result<(), RenewalFault> {
         for _ in 0..CONFLICTS_MAX {
             let rules = self.rules.load_full();
             let chain = rules.chain_of(payer);
             let mut renewals = Vec::with_capacity(chain.len());
             for one in &chain {
-                match self.computed(one, &rules, through).await? {
+                match self.computed(one, &rules, through, since).await? {
                     Some(renewal) => renewals.push(renewal),
                     None => break,
                 }
@@ -237,6 +257,7 @@ impl Renewals {
         payer: &PayerId,
         rules: &RuleSet,
         through: Timestamp,
+        since: Option<Timestamp>,
     ) -> Result<Option<Renewal>, RenewalFault> {
         let (Some(book), Some(terms), Some(profile)) = (
             rules.book_of(payer),
@@ -250,13 +271,23 @@ impl Renewals {
             terms: &terms,
             profile,
         };
-        let facts = self.load(payer, (rules, &terms.zone), through).await?;
+        let facts = self
+            .load(payer, (rules, &terms.zone), through, since)
+            .await?;
         let Some(facts) = facts else { return Ok(None) };
         let through = through.max(facts.state.accrued_through);
         let (accruals, intervals) = (&facts.accruals, &facts.intervals);
         let mut renewal = cover::renew(pricing, &facts.state, accruals, intervals, through)?;
         let capped = (rules.caps.as_slice(), &facts.capped);
         renewal.command.caps = caps::totals(pricing, capped, intervals, through)?;
+        let totals = &renewal.command.totals;
+        let window = self
+            .windows
+            .open(pricing, &facts.state, intervals, totals, through)?;
+        if let Some(window) = window {
+            let target = renewal.command.cover_target.plus(window.held)?;
+            renewal.command.cover_target = target;
+        }
         Ok((!self.draw(&facts, &renewal).await?).then_some(renewal))
     }
 
@@ -281,67 +312,6 @@ impl Renewals {
             }
         }
         Ok(())
-    }
-
-    async fn load(
-        &self,
-        payer: &PayerId,
-        (rules, zone): (&RuleSet, &str),
-        through: Timestamp,
-    ) -> Result<Option<Facts>, RenewalFault> {
-        let Some(state) = self.store.payer(payer).await? else {
-            return Err(RenewalFault::NoCustomer(payer.clone()));
-        };
-        let first = BillingMonth::containing(state.accrued_through, zone)?;
-        let last = BillingMonth::containing(through.max(state.accrued_through), zone)?;
-        let (capped, since) = self.capped(payer, rules, through).await?;
-        let since = BillingMonth::containing(since, zone)?;
-        let start = first.period()?.start.min(since.period()?.start);
-        let end = last.period()?.end;
-        let mut months = vec![first];
-        while let Some(month) = months.last().filter(|month| **month < last) {
-            months.push(month.next());
-        }
-        let period = Period { start, end };
-        let of = rules.supplied_through(payer);
-        let read = self.store.renewable(payer, &of, &months, period).await?;
-        let Some(read) = read else {
-            return Err(RenewalFault::NoCustomer(payer.clone()));
-        };
-        // What was asked before belongs to the same figures, or it is all asked again.
-        if read.state.version != state.version {
-            return Ok(None);
-        }
-        let intervals = read.intervals.into_iter();
-        Ok(Some(Facts {
-            state: read.state,
-            accruals: read.accruals,
-            intervals: intervals.map(|stored| stored.interval).collect(),
-            capped,
-        }))
-    }
-
-    /// What counts in caps, and since when its cost matters; nothing where no cap is written.
-    async fn capped(
-        &self,
-        payer: &PayerId,
-        rules: &RuleSet,
-        through: Timestamp,
-    ) -> Result<(Capped, Timestamp), RenewalFault> {
-        if rules.caps.is_empty() {
-            return Ok((Capped::default(), through));
-        }
-        let since = caps::earliest(&rules.caps, through)?;
-        let capped = Capped {
-            resources: self.store.capped_resources(payer, since).await?,
-            shares: self.store.cap_shares(payer).await?,
-        };
-        let since = if capped == Capped::default() {
-            through
-        } else {
-            since
-        };
-        Ok((capped, since))
     }
 
     /// A cap that a renewal passed although it is used up is told once a period.
@@ -452,6 +422,11 @@ impl Renewals {
 
     async fn renew_or_park(&self, payer: &PayerId) {
         let outcome = self.catch_up(payer).await;
+        self.note(payer, outcome);
+    }
+
+    /// Parks a payer that could not be renewed, and takes him out when he could.
+    fn note(&self, payer: &PayerId, outcome: Result<(), RenewalFault>) {
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(()) => {
@@ -473,12 +448,4 @@ impl Renewals {
             .map(|profile| profile.renewal_relaxed().max(1))
             .ok_or_else(|| RenewalFault::NoCustomer(payer.clone()))
     }
-}
-
-/// What a renewal is computed from.
-struct Facts {
-    state: PayerState,
-    accruals: Vec<Accrual>,
-    intervals: Vec<Interval>,
-    capped: Capped,
 }

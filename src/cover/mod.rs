@@ -14,11 +14,13 @@ pub mod ladder;
 pub mod preview;
 pub mod retention;
 pub mod settle;
+pub mod window;
 pub mod act;
 pub mod actor;
 pub mod climb;
 pub mod line;
 mod trust;
+pub mod windows;
 mod tell;
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ use super::{budget, claim};
 use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
+use crate::cover::cover::Pricing;
 use crate::cover::settle::Outcome;
+use crate::cover::window;
 use crate::crash::{self, Point};
 use crate::ledger::caps::CapBound;
 use crate::ledger::records::{Accrual, BillingMode, PayerState};
@@ -355,6 +357,23 @@ pub(super) async fn price(
     }
     let so_far = |line: &PriceLineId| so_far(&balance.accruals, line);
     let priced = reserve::price(&rules, payer, plan, so_far, now).map_err(rate_refusal)?;
+    let (Some(book), Some(terms), Some(profile)) = (
+        rules.book_of(payer),
+        rules.terms_of(payer),
+        rules.profile_of(payer),
+    ) else {
+        return Ok((priced, balance));
+    };
+    let pricing = Pricing {
+        book,
+        terms: &terms,
+        profile,
+    };
+    let starts = window::planned(&plan.after, &plan.before);
+    let windows = &gate.renewals.windows;
+    let more = windows.more(pricing, &balance.state, &starts, so_far, now);
+    let more = more.map_err(rate_refusal)?;
+    let priced = reserve::with_window(priced, more).map_err(rate_refusal)?;
     Ok((priced, balance))
 }
 

@@ -18,8 +18,11 @@ use rust_decimal::Decimal;
 pub struct Priced {
     /// For the horizon, more than what runs already; net by tax group.
     pub groups: Vec<GroupNet>,
-    /// Recurring and one-off, tax included where it is taken at use.
+    /// Recurring and one-off, tax included where it is taken at use, and the sampling window.
     pub total: Micros,
+    /// What the sampling window takes more, of the wallet alone: traffic and disk I/O of what the
+    /// call starts.
+    pub window: Micros,
     /// One-off prices, tax included likewise.
     pub one_off: Micros,
     /// For one hour, more than before.
@@ -84,11 +87,24 @@ pub fn price(
     Ok(Priced {
         groups,
         total: recurring.plus(one_off)?,
+        window: Micros::ZERO,
         one_off,
         per_hour: after.per_hour.minus(before.per_hour)?,
         per_month: after.per_month.minus(before.per_month)?,
         one_offs,
         unpriced: after.unpriced,
+    })
+}
+
+/// The same price with so much more for the sampling window.
+///
+/// # Errors
+/// [`RateError`] for amounts beyond their range.
+pub fn with_window(priced: Priced, window: Micros) -> Result<Priced, RateError> {
+    Ok(Priced {
+        total: priced.total.plus(window)?,
+        window,
+        ..priced
     })
 }
 
@@ -122,7 +138,7 @@ pub fn lines<'a>(
 /// [`RateError`] for amounts beyond their range.
 pub fn leg(priced: &Priced, payer: &PayerId, promo: Micros) -> Result<HoldLeg, RateError> {
     let (wallet, promo) = after_promo(&priced.groups, promo)?;
-    let wallet = wallet.plus(priced.one_off)?;
+    let wallet = wallet.plus(priced.one_off)?.plus(priced.window)?;
     Ok(HoldLeg {
         caps: Vec::new(),
         payer: payer.clone(),

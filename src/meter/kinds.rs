@@ -14,6 +14,8 @@ use crate::terms::ids::{CsDomainId, ResourceId};
 use crate::terms::time::{SECOND, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The field of what really lies on a store, known once it does.
+const PHYSICAL: &str = "physicalsize";
 /// What was made in the last seconds may still be on its way through the gate.
 const ON_ITS_WAY: i64 = 10 * SECOND;
 
@@ -92,7 +94,7 @@ pub const SELDOM: [Kind; 9] = [
         &[UsageType::Snapshot],
         ("listSnapshots", "snapshot"),
         Some("created"),
-        Some("physicalsize"),
+        Some(PHYSICAL),
     ),
     kind(
         &[UsageType::VmSnapshot, UsageType::VmSnapshotOnPrimary],
@@ -105,7 +107,7 @@ pub const SELDOM: [Kind; 9] = [
             &[UsageType::Template],
             ("listTemplates", "template"),
             Some("created"),
-            Some("physicalsize"),
+            Some(PHYSICAL),
         ),
         "templatefilter",
     ),
@@ -114,7 +116,7 @@ pub const SELDOM: [Kind; 9] = [
             &[UsageType::Iso],
             ("listIsos", "iso"),
             Some("created"),
-            Some("physicalsize"),
+            Some(PHYSICAL),
         ),
         "isofilter",
     ),
@@ -320,18 +322,27 @@ pub fn started(kind: &Kind, row: &Node, around: &Around, now: Timestamp) -> Vec<
         .collect()
 }
 
-/// A bucket whose size is another than the metered one: it grows without a call.
+/// A thing whose size is another than the metered one. A bucket grows without a call. The physical
+/// size of a snapshot, a template or an ISO is told once it lies on its store: where none was told
+/// before, it was so all the time.
 #[must_use]
 pub fn grown(kind: &Kind, row: &Node, open: &Interval, now: Timestamp) -> Option<Change> {
-    let size = row.number_of("size");
-    let is_other = kind.types.contains(&UsageType::Bucket)
-        && size.is_some()
-        && size != open.attributes.size_bytes;
-    is_other.then(|| Change::Reshape {
+    let size = row.number_of(kind.size?)?;
+    let before = open.attributes.size_bytes;
+    let is_bucket = kind.types.contains(&UsageType::Bucket);
+    let is_physical = kind.size == Some(PHYSICAL) && size > 0;
+    if Some(size) == before || !(is_bucket || is_physical) {
+        return None;
+    }
+    let at = match before {
+        None | Some(0) if is_physical => open.start,
+        _ => swept(now),
+    };
+    Some(Change::Reshape {
         meter: open.meter.clone(),
-        at: swept(now),
+        at,
         attributes: Attributes {
-            size_bytes: size,
+            size_bytes: Some(size),
             ..open.attributes.clone()
         },
     })

@@ -79,7 +79,8 @@ pub struct Attributes {
     pub source_nat: bool,
     /// State of a network: `Allocated`, `Implemented`.
     pub state: Option<String>,
-    /// How many alike in one meter (NICs on one offering); 1 but for these.
+    /// How many alike in one meter (NICs on one offering); 1 but for these and for samples of
+    /// traffic and disk I/O, where it is the bytes or operations of the whole interval.
     pub count: i64,
     /// The VM it belongs to, where it belongs to one.
     pub vm: Option<ResourceId>,

@@ -222,6 +222,24 @@ fn payers(out: &mut String, view: &LiveView) {
         "Billing seconds until all is gone",
         &empty,
     );
+    let length = |payer: &PayerView| Some(payer.window.as_ref()?.seconds.to_string());
+    series(
+        "faregate_payer_window_seconds",
+        "Billing seconds of the open sampling window of traffic and disk I/O",
+        &length,
+    );
+    let held = |payer: &PayerView| Some(payer.window.as_ref()?.held.clone());
+    series(
+        "faregate_payer_window_held",
+        "What the cover carries for that window, main units",
+        &held,
+    );
+    let overdraft = |payer: &PayerView| payer.window.as_ref()?.overdraft.clone();
+    series(
+        "faregate_payer_window_overdraft_max",
+        "What can exceed it at most, main units; absent where that has no bound",
+        &overdraft,
+    );
     let open = |payer: &PayerView| Some(i64::from(payer.state == "open").to_string());
     series(
         "faregate_payer_open",

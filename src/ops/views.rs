@@ -165,8 +165,24 @@ pub struct PayerView {
     pub accrued_through: String,
     /// Running meters.
     pub meters: usize,
+    /// His open sampling window; none where nothing that runs uses what is known only later.
+    pub window: Option<WindowView>,
     /// Notices of this run towards the end, newest first.
     pub notices: Vec<NoticeView>,
+}
+
+/// A sampling window of traffic and disk I/O.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WindowView {
+    /// How long it is, in seconds of billing time.
+    pub seconds: i64,
+    /// What the cover carries for it.
+    pub held: String,
+    /// What can exceed that at most until it is known; none where an offering has no line rate, so
+    /// that there is no bound.
+    pub overdraft: Option<String>,
+    /// `line rate` or `estimate`.
+    pub by: String,
 }
 
 /// A notice that was given.

@@ -91,10 +91,7 @@ fn line(
         Some(text) => faults.word(text, &BASES),
         None => Some(component.map_or(Basis::Allocated, default_basis)),
     };
-    let unit = match &line.unit {
-        Some(text) => faults.word(text, &[("hour", Unit::Hour), ("month", Unit::Month)]),
-        None => Some(Unit::Hour),
-    };
+    let unit = unit(line, component, faults);
     let tiers = tiers(line, start, faults);
     let allowance = optional(&line.allowance, "allowance", faults);
     let month_cap = line
@@ -144,6 +141,28 @@ fn line(
         tax_group: line.tax_group.get_ref().clone(),
         text: line.text.clone(),
     })
+}
+
+fn unit(line: &shape::Line, component: Option<Component>, faults: &mut Faults<'_>) -> Option<Unit> {
+    let is_amount = component.is_some_and(Component::is_amount);
+    match &line.unit {
+        Some(text) if is_amount => {
+            let what = format!(
+                "line `{}` prices an amount by the {}",
+                line.id,
+                text.get_ref()
+            );
+            faults.at(
+                text.span().start,
+                what,
+                "leave `unit` out: the price is for the amount itself",
+            );
+            None
+        }
+        Some(text) => faults.word(text, &[("hour", Unit::Hour), ("month", Unit::Month)]),
+        None if is_amount => Some(Unit::Amount),
+        None => Some(Unit::Hour),
+    }
 }
 
 /// A `/` marks the rows that renewals leave alone, and `tax` is the row of a tax group.

@@ -21,6 +21,7 @@ use crate::policy::limits;
 use crate::policy::prepaid::PrepaidProfile;
 use crate::policy::shape;
 use crate::policy::store_away;
+use crate::policy::variable;
 use crate::policy::wholesale;
 use crate::terms::ids::{PayerId, SellerId};
 use crate::terms::money::{Micros, charge_to_micros};
@@ -272,6 +273,7 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
     }
     profile.ending = ending::read(shape, profile.retention, faults);
     profile.commitments = commitment::read(shape, faults);
+    profile.variable = variable::read(shape, faults);
     if rules.prepaid.insert(shape.id.clone(), profile).is_some() {
         let what = format!("prepaid profile `{}` is written twice", shape.id);
         faults.at(start, what, "give each profile an id of its own");

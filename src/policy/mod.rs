@@ -17,6 +17,7 @@ pub mod prepaid;
 pub mod shape;
 pub mod table;
 pub mod tariff;
+pub mod variable;
 mod faults;
 mod books;
 mod contact;

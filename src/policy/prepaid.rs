@@ -2,6 +2,7 @@
 
 use crate::policy::commitment::Commitments;
 use crate::policy::ending::{Ending, RetentionBy};
+use crate::policy::variable::Variable;
 use crate::terms::money::Micros;
 use crate::terms::time::{HOUR, SECOND};
 
@@ -43,6 +44,8 @@ pub struct PrepaidProfile {
     pub ending: Ending,
     /// For how much of what rules start by themselves there must be money when they are made.
     pub commitments: Commitments,
+    /// How what is known only later is held.
+    pub variable: Variable,
 }
 
 impl PrepaidProfile {
@@ -82,6 +85,7 @@ impl Default for PrepaidProfile {
             stops: false,
             ending: Ending::default(),
             commitments: Commitments::default(),
+            variable: Variable::default(),
         }
     }
 }

@@ -263,6 +263,12 @@ pub(super) struct Prepaid {
     pub commit_snapshots: Option<Spanned<String>>,
     pub commit_backups: Option<Spanned<String>>,
     pub commit_kubernetes: Option<Spanned<String>>,
+    pub window: Option<Spanned<String>>,
+    pub window_min: Option<Spanned<String>>,
+    pub window_share: Option<Spanned<String>>,
+    pub estimate: Option<Spanned<String>>,
+    #[serde(default)]
+    pub estimate_floor: Vec<Spanned<EstimateFloor>>,
 }
 
 /// `store_away` of `[[prepaid]]`: a word, or how far it is open.
@@ -275,6 +281,15 @@ pub(super) struct Prepaid {
 pub(super) enum StoreAway {
     Word(String),
     Open { open_up_to: String },
+}
+
+/// One entry of `estimate_floor`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EstimateFloor {
+    pub component: Option<Spanned<String>>,
+    pub offering: Option<String>,
+    pub per_hour: Spanned<String>,
 }
 
 /// `[book]`: the version of a price book that the file's `[[line]]`s are.

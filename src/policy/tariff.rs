@@ -6,7 +6,7 @@
 use crate::cloudstack::usage_type::UsageType;
 use crate::terms::ids::PriceLineId;
 use crate::terms::money::Currency;
-use crate::terms::time::{Period, Timestamp};
+use crate::terms::time::{HOUR, Period, Timestamp};
 use rust_decimal::Decimal;
 
 /// Hours of a priced month: a price per month is 1/730 of itself per hour, whatever the calendar.
@@ -40,13 +40,20 @@ pub enum Component {
     VmSnapshotOnPrimaryGib,
     BucketGib,
     VolumeSecondaryGib,
+    SentGib,
+    ReceivedGib,
+    DiskReadsMillion,
+    DiskWritesMillion,
+    DiskReadGib,
+    DiskWrittenGib,
 }
 
 const GIB: i64 = 1 << 30;
+const MILLION: i64 = 1_000_000;
 
 impl Component {
     /// Every component with the name that policy files use.
-    pub const ALL: [(Self, &'static str); 21] = [
+    pub const ALL: [(Self, &'static str); 27] = [
         (Self::Vm, "vm"),
         (Self::Vcpu, "vcpu"),
         (Self::RamGib, "ram_gib"),
@@ -68,6 +75,12 @@ impl Component {
         (Self::VmSnapshotOnPrimaryGib, "vm_snapshot_on_primary_gib"),
         (Self::BucketGib, "bucket_gib"),
         (Self::VolumeSecondaryGib, "volume_secondary_gib"),
+        (Self::SentGib, "sent_gib"),
+        (Self::ReceivedGib, "received_gib"),
+        (Self::DiskReadsMillion, "disk_reads_million"),
+        (Self::DiskWritesMillion, "disk_writes_million"),
+        (Self::DiskReadGib, "disk_read_gib"),
+        (Self::DiskWrittenGib, "disk_written_gib"),
     ];
 
     /// The component with that name, if there is one.
@@ -90,6 +103,11 @@ impl Component {
     #[must_use]
     pub const fn is_of_vm(self) -> bool {
         matches!(self, Self::Vm | Self::Vcpu | Self::RamGib)
+    }
+    /// An amount, and not something that lasts: traffic, disk I/O. Its price is for the amount.
+    #[must_use]
+    pub const fn is_amount(self) -> bool {
+        self.usage_type(Basis::Allocated).counts_amounts()
     }
     /// The usage type it is counted on; a VM's parts depend on the basis.
     #[must_use]
@@ -116,6 +134,12 @@ impl Component {
             Self::VmSnapshotOnPrimaryGib => UsageType::VmSnapshotOnPrimary,
             Self::BucketGib => UsageType::Bucket,
             Self::VolumeSecondaryGib => UsageType::VolumeSecondary,
+            Self::SentGib => UsageType::NetworkBytesSent,
+            Self::ReceivedGib => UsageType::NetworkBytesReceived,
+            Self::DiskReadsMillion => UsageType::VmDiskIoRead,
+            Self::DiskWritesMillion => UsageType::VmDiskIoWrite,
+            Self::DiskReadGib => UsageType::VmDiskBytesRead,
+            Self::DiskWrittenGib => UsageType::VmDiskBytesWrite,
         }
     }
     /// Metered units (MiB, bytes, pieces) of one priced unit (GiB, piece).
@@ -130,7 +154,12 @@ impl Component {
             | Self::VmSnapshotGib
             | Self::VmSnapshotOnPrimaryGib
             | Self::BucketGib
-            | Self::VolumeSecondaryGib => GIB,
+            | Self::VolumeSecondaryGib
+            | Self::SentGib
+            | Self::ReceivedGib
+            | Self::DiskReadGib
+            | Self::DiskWrittenGib => GIB,
+            Self::DiskReadsMillion | Self::DiskWritesMillion => MILLION,
             _ => 1,
         }
     }
@@ -154,15 +183,18 @@ pub enum Unit {
     Hour,
     /// [`HOURS_OF_A_MONTH`] hours.
     Month,
+    /// None: the price is for the amount, however long it took.
+    Amount,
 }
 
 impl Unit {
-    /// Hours of it.
+    /// Microseconds of it; an amount is counted as if in one.
     #[must_use]
-    pub const fn hours(self) -> i64 {
+    pub const fn micros(self) -> i64 {
         match self {
-            Self::Hour => 1,
-            Self::Month => HOURS_OF_A_MONTH,
+            Self::Hour => HOUR,
+            Self::Month => HOUR.saturating_mul(HOURS_OF_A_MONTH),
+            Self::Amount => 1,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod commands;
 mod away;
 pub mod ladder;
 pub mod months;
+pub mod samples;
 pub mod page;
 pub mod payers;
 pub mod console;

@@ -67,6 +67,10 @@ async fn close_ended(product: &Product) -> anyhow::Result<()> {
         if product.store.meta(&key).await?.is_some() || nothing_ran(product, &month).await? {
             continue;
         }
+        // What traffic of the month is told by now belongs on its invoice.
+        if let Err(fault) = super::samples::pull(product).await {
+            tracing::warn!(verb = "sample", %fault, %month, "samples were not pulled");
+        }
         let report = line::close(&context(product), &month).await?;
         let waits = report.waiting.clone();
         tracing::info!(verb = "issue", %month, issued = report.issued.len(),

@@ -146,6 +146,7 @@ async fn read(product: &Product) -> Result<LiveView, StoreError> {
     view.alarms = alarms(product, &parked, &view);
     view.alarms.extend(super::ladder::alarms(product).await?);
     view.alarms.extend(super::away::alarms(product));
+    view.alarms.extend(super::samples::alarms(product));
     Ok(view)
 }
 
@@ -204,6 +205,7 @@ async fn payer(
         why,
         accrued_through: state.accrued_through.to_string(),
         meters: running.len(),
+        window: super::samples::window(product, &state.payer),
         notices,
     })
 }

@@ -278,6 +278,7 @@ fn background(
     tokio::spawn(product.gate.counters.clone().run(stop.clone()));
     tokio::spawn(audit(product.clone(), queues.audit));
     tokio::spawn(sweeps(product.clone(), stop.clone()));
+    tokio::spawn(super::samples::run(product.clone(), stop.clone()));
     tokio::spawn(super::months::run(product.clone(), stop.clone()));
     tokio::spawn(super::reload::run(product.clone(), stop.clone()));
     tokio::spawn(super::certificates::run(product.clone(), stop.clone()));

@@ -8,6 +8,7 @@ use crate::counters::{Counters, Shared};
 use crate::cover::act::Ladder;
 use crate::cover::actor::Acted;
 use crate::cover::line::Renewals;
+use crate::cover::windows::Windows;
 use crate::gate::ask::Asker;
 use crate::gate::away::Away;
 use crate::gate::balance::Balances;
@@ -16,12 +17,14 @@ use crate::gate::line::Gate;
 use crate::gate::pages::Pages;
 use crate::gate::resend::Resends;
 use crate::gate::session::Sessions;
+use crate::meter::counting::Counting;
 use crate::meter::follow::{Followed, Follower};
 use crate::meter::line::Meter;
 use crate::meter::sweep::Sweep;
 use crate::policy;
 use crate::policy::customer::RuleSet;
 use crate::policy::mode::Mode;
+use crate::reconcile::sampler::Sampler;
 use crate::store::{AuditRow, Place, Store};
 use crate::terms::ids::PayerId;
 use crate::terms::time::SECOND;
@@ -65,6 +68,8 @@ pub struct Product {
     pub follower: Arc<Follower>,
     /// The sweep.
     pub sweep: Arc<Sweep>,
+    /// What pulls samples of traffic and disk I/O.
+    pub sampler: Sampler,
     /// The gate.
     pub gate: Arc<Gate>,
     /// What connections come in by.
@@ -146,7 +151,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
     let directory = Arc::new(Directory::new(service.clone()));
     let (actor, acted) = super::ladder::actor(&config, &servers, &clock);
     let (wake, followed, audit, queues) = queues(acted);
-    let renewals = Arc::new(Renewals::new(store.clone(), rules.clone(), clock.clone()));
+    let (renewals, counting) = renewals(&store, &rules, &clock);
     let (time, renewing) = (clock.clone(), renewals.clone());
     let ladder = Ladder::new(store.clone(), rules.clone(), time, renewing, actor);
     let meter = Meter::open(
@@ -180,6 +185,7 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         resends: Arc::new(Resends::new(clock.clone())),
     };
     let product = Product {
+        sampler: Sampler::new((&store, &service, &meter), &rules, &clock, counting),
         front: Front::open(&config, &clock)?,
         config,
         clock,
@@ -198,6 +204,18 @@ pub async fn open(config: Config) -> anyhow::Result<(Arc<Product>, Queues)> {
         reloads: super::reload::Reloads::default(),
     };
     Ok((Arc::new(product), queues))
+}
+
+/// The renewals, and what they have to know of what CloudStack counts.
+fn renewals(
+    store: &Store,
+    rules: &Arc<ArcSwap<RuleSet>>,
+    clock: &Clock,
+) -> (Arc<Renewals>, Arc<ArcSwap<Counting>>) {
+    let counting = Arc::new(ArcSwap::from_pointee(Counting::default()));
+    let renewals = Renewals::new(store.clone(), rules.clone(), clock.clone());
+    let renewals = renewals.with_windows(Windows::new(counting.clone()));
+    (Arc::new(renewals), counting)
 }
 
 /// Nodes that share books share their time: a clock that is off would charge other seconds than the
@@ -384,6 +402,8 @@ pub fn check_live(config: &Config) -> anyhow::Result<ExitCode> {
             );
         }
         println!("the reading role may call all {} commands", READS.len());
+        let rules = rules(config).map_err(|faults| as_error(&faults))?;
+        super::samples::check(&service, &rules, clock(config)?.billing()).await?;
         keys_or_observed(config, &service).await
     })
 }

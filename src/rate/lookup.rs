@@ -65,12 +65,13 @@ fn fits(wanted: &Match, attributes: &Attributes) -> bool {
             .is_none_or(|wanted| wanted == attributes.source_nat)
 }
 
-/// Metered units (vCPUs, MiB, bytes, pieces) of a component; the name of what is missing where
-/// the meter does not say.
+/// Metered units (vCPUs, MiB, bytes, operations, pieces) of a component; the name of what is
+/// missing where the meter does not say.
 pub fn units(component: Component, attributes: &Attributes) -> Result<i64, &'static str> {
     match component {
         Component::Vcpu => attributes.vcpus.ok_or("number of vCPUs"),
         Component::RamGib => attributes.memory_mib.ok_or("memory"),
+        _ if component.is_amount() => Ok(attributes.count),
         _ if component.divisor() > 1 => attributes.size_bytes.ok_or("size"),
         _ => Ok(attributes.count.max(1)),
     }

@@ -199,7 +199,10 @@ fn count<'a>(
                     });
                 }
             };
-            let quantity = UnitMicros::of(has, micros)?;
+            let quantity = match line.component.is_amount() {
+                true => UnitMicros::of(share(interval, overlap), 1)?,
+                false => UnitMicros::of(has, micros)?,
+            };
             let place = counted
                 .entry(line.id.clone())
                 .or_insert((line, UnitMicros::ZERO));
@@ -207,6 +210,21 @@ fn count<'a>(
         }
     }
     Ok(counted)
+}
+
+/// The part of a sample's amount that falls to a part of its window: by time, in whole units, so
+/// that the parts of any cut add up to the amount.
+fn share(sample: &Interval, part: Period) -> i64 {
+    let whole = sample.end.map_or(0, |end| end.at.since(sample.start.at));
+    if whole <= 0 {
+        return 0;
+    }
+    let until = |at: Timestamp| {
+        let passed = i128::from(at.since(sample.start.at).clamp(0, whole));
+        let amount = i128::from(sample.attributes.count) * passed / i128::from(whole);
+        i64::try_from(amount).unwrap_or_default()
+    };
+    until(part.end).saturating_sub(until(part.start))
 }
 
 /// Where VMs run in the slice; needed only where a line counts stopped seconds.

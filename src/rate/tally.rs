@@ -3,14 +3,13 @@
 use crate::policy::tariff::PriceLine;
 use crate::rate::RateError;
 use crate::terms::quantity::UnitMicros;
+use crate::terms::time::HOUR;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
 /// Metered unit-microseconds of one priced unit for one unit of time.
 fn scale(line: &PriceLine) -> Option<Decimal> {
-    Decimal::from(3_600_000_000_i64)
-        .checked_mul(Decimal::from(line.component.divisor()))?
-        .checked_mul(Decimal::from(line.unit.hours()))
+    Decimal::from(line.unit.micros()).checked_mul(Decimal::from(line.component.divisor()))
 }
 
 fn overflow(line: &PriceLine) -> RateError {
@@ -89,14 +88,25 @@ fn tier_at(line: &PriceLine, so_far: UnitMicros) -> Option<Decimal> {
     Some(Decimal::ZERO)
 }
 
-/// Net price of so many metered units for one hour.
+/// Net price of so many metered units for one hour; an amount costs nothing by lasting.
 pub fn per_hour(line: &PriceLine, units: i64, price: Decimal) -> Result<Decimal, RateError> {
+    if line.component.is_amount() {
+        return Ok(Decimal::ZERO);
+    }
     Decimal::from(units)
         .checked_mul(price)
         .and_then(|sum| {
-            let hours = Decimal::from(line.unit.hours());
+            let hours = Decimal::from(line.unit.micros() / HOUR);
             sum.checked_div(hours.checked_mul(Decimal::from(line.component.divisor()))?)
         })
+        .ok_or_else(|| overflow(line))
+}
+
+/// Net price of so many metered units (bytes, operations) of an amount, at one unit's price.
+pub fn of_amount(line: &PriceLine, units: i64, price: Decimal) -> Result<Decimal, RateError> {
+    Decimal::from(units)
+        .checked_mul(price)
+        .and_then(|sum| sum.checked_div(Decimal::from(line.component.divisor())))
         .ok_or_else(|| overflow(line))
 }
 

@@ -1,5 +1,9 @@
 //! Pure: rules of rating as tables, and what holds for any fleet and any split of time.
 
+mod amounts {
+    mod tests;
+}
+
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 

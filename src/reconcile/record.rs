@@ -23,7 +23,8 @@ pub struct UsageRecord {
     /// The thing: `usageid`, of a NIC's record the VM. None where CloudStack prints none, as for
     /// networks, and for rules and VPN users once they are gone.
     pub resource: Option<ResourceId>,
-    /// The network offering of a NIC's record; empty otherwise.
+    /// The network offering of a NIC's record; of bytes and operations the network, VPC or VM;
+    /// empty otherwise.
     pub part: String,
     /// What the description calls it, where that tells things apart: a volume's name, an
     /// address, the internal number of a network or VPC.
@@ -83,7 +84,7 @@ impl UsageRecord {
             usage_type,
             owner: owner(node, need("domainid")?),
             resource: id.filter(|id| !id.is_empty()).map(ResourceId::from),
-            part: text("offeringid").filter(|_| nic).unwrap_or_default(),
+            part: part(node, usage_type),
             described: described(usage_type, node.text_of("description").unwrap_or_default()),
             raw,
             window: window(need("startdate")?, need("enddate")?)?,
@@ -136,6 +137,17 @@ pub fn counts_hours(usage_type: UsageType) -> bool {
             | UsageType::VmDiskBytesWrite
             | UsageType::Bucket
     )
+}
+
+/// What tells several records of one thing and type apart.
+fn part(node: &Node, usage_type: UsageType) -> String {
+    let fields: &[&str] = match usage_type {
+        UsageType::NetworkOffering => &["offeringid"],
+        _ if usage_type.counts_amounts() => &["networkid", "vpcid", "virtualmachineid"],
+        _ => &[],
+    };
+    let mut found = fields.iter().filter_map(|field| node.text_of(field));
+    found.next().unwrap_or_default().to_owned()
 }
 
 fn of_vm(usage_type: UsageType) -> bool {

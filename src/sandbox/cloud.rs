@@ -6,6 +6,7 @@ use super::records::{
 };
 use super::table::{Row, Table};
 use super::usage::event::{UsageEvent, UsageEventKind};
+use super::usage::traffic::Traffic;
 use crate::terms::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -38,6 +39,9 @@ pub struct Cloud {
     /// Settings that differ from their defaults, by name.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// What routers counted.
+    #[serde(default)]
+    pub traffic: Vec<Traffic>,
     /// Faults switched on: how often each still strikes (for `slow`, milliseconds).
     pub faults: BTreeMap<String, u64>,
     /// What accounts use, by account: kept with every change, so that limits cost nothing.

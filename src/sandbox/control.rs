@@ -7,15 +7,18 @@
 //! longer, until 0.
 //! `dies-before-job-row`: the next asynchronous calls end between what they made and their job.
 //! `restart-cancels-jobs`: at once, every pending job is cancelled and every session ends.
+//! `usage-window`: the usage server's windows are so many minutes long (else 60), until 0.
+//! `traffic-sent`, `traffic-received`: at once, so many bytes pass the router of each network.
 //! `usage-doubled`, `usage-missing`: `count` is the place of the record, from 1, until 0.
 //! `GET /sandbox/state` counts.
 
 use super::cloud::{Cloud, Moment};
 use super::finish;
+use super::usage::traffic::Traffic;
 use serde_json::{Value, json};
 
 /// Names of faults.
-pub const FAULTS: [&str; 10] = [
+pub const FAULTS: [&str; 13] = [
     "job-fails",
     "job-fails-after-vm",
     "answer-lost",
@@ -26,6 +29,9 @@ pub const FAULTS: [&str; 10] = [
     "usage-doubled",
     "usage-missing",
     "hides-members",
+    "usage-window",
+    "traffic-sent",
+    "traffic-received",
 ];
 
 /// Switches a fault on or off; none where there is no fault of that name.
@@ -33,12 +39,31 @@ pub fn switch(cloud: &mut Cloud, name: &str, count: u64, moment: Moment<'_>) -> 
     let known = FAULTS.iter().find(|fault| **fault == name)?;
     if *known == "restart-cancels-jobs" {
         cancel_all(cloud, moment);
+    } else if let Some(direction) = known.strip_prefix("traffic-") {
+        pass(cloud, direction == "sent", count, moment);
     } else if count == 0 {
         cloud.faults.remove(*known);
     } else {
         cloud.faults.insert((*known).to_owned(), count);
     }
     Some(json!({ "faults": cloud.faults }))
+}
+
+/// Bytes pass the router of every network that has one.
+fn pass(cloud: &mut Cloud, sent: bool, bytes: u64, moment: Moment<'_>) {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    let (sent, received) = if sent { (bytes, 0) } else { (0, bytes) };
+    let routed = cloud.networks.iter();
+    let routed = routed.filter(|one| !one.removed && !one.is_l2 && one.state == "Implemented");
+    let found: Vec<Traffic> = routed
+        .map(|network| Traffic {
+            at: moment.now,
+            network: network.id.clone(),
+            sent,
+            received,
+        })
+        .collect();
+    cloud.traffic.extend(found);
 }
 
 /// What a restart does to jobs.

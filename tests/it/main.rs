@@ -28,6 +28,7 @@ mod sandbox_life;
 mod sandbox_recorded;
 mod sandbox_world;
 mod usage_server;
+mod variable;
 mod month;
 mod ops_page;
 mod stage;

@@ -81,9 +81,53 @@ fn a_table_that_does_not_come_out_is_named_by_its_line() {
 }
 
 const TARIFF: &str = "2026-01-01-standard.toml";
+/// Where it prices what is sent.
+const SENT: usize = 135;
 
 /// File, text in it, what it becomes, the fault, its line.
 const FAULTS: &[(&str, &str, &str, &str, usize)] = &[
+    (
+        "prepaid/standard.toml",
+        "window = \"10m\"",
+        "window = \"10s\"",
+        "window `10s` is out of range",
+        32,
+    ),
+    (
+        "prepaid/standard.toml",
+        "window = \"10m\"",
+        "window_min = \"20m\"",
+        "window of `standard` is shorter than window_min",
+        32,
+    ),
+    (
+        "prepaid/standard.toml",
+        "window = \"10m\"",
+        "window_share = \"1.1\"",
+        "window_share `1.1` is out of range",
+        32,
+    ),
+    (
+        "prepaid/standard.toml",
+        "window = \"10m\"",
+        "estimate = \"200\"",
+        "estimate `200` is out of range",
+        32,
+    ),
+    (
+        "prepaid/standard.toml",
+        "window = \"10m\"",
+        "estimate_floor = [{ component = \"vcpu\", per_hour = \"1\" }]",
+        "`vcpu` is not one of the words known here",
+        32,
+    ),
+    (
+        TARIFF,
+        "component = \"sent_gib\"",
+        "component = \"sent_gib\"\nunit = \"hour\"",
+        "line `traffic-sent` prices an amount by the hour",
+        SENT + 1,
+    ),
     (
         "house.toml",
         "\"0.19\"",

@@ -20,10 +20,12 @@ pub struct Server {
     folder: Folder,
 }
 
-/// Ends the server when the process of the tests is gone, however it ended.
-const WATCHED: &str = "\"$@\" & server=$!\n\
-    while kill -0 \"$0\" 2>/dev/null && kill -0 $server 2>/dev/null; do sleep 0.2; done\n\
-    kill -QUIT $server 2>/dev/null; wait $server";
+/// Ends the server when the process of the tests is gone, however it ended, and takes its folder
+/// away then: the server that all tests share is a static, which is never dropped.
+const WATCHED: &str = "tests=$1; folder=$2; shift 2; \"$@\" & server=$!\n\
+    while kill -0 \"$tests\" 2>/dev/null && kill -0 $server 2>/dev/null; do sleep 0.2; done\n\
+    kill -QUIT $server 2>/dev/null; wait $server; ended=$?\n\
+    kill -0 \"$tests\" 2>/dev/null || rm -rf \"$folder\"; exit $ended";
 
 impl Server {
     /// The one that all tests share.
@@ -77,7 +79,8 @@ impl Server {
     fn spawn(&self) -> Child {
         let server = tool("postgres");
         let mut watched = Command::new("sh");
-        watched.args(["-c", WATCHED, &std::process::id().to_string()]);
+        watched.args(["-c", WATCHED, "sh", &std::process::id().to_string()]);
+        watched.arg(&self.folder.0);
         watched.arg(server.get_program()).args(server.get_args());
         watched
             .arg("-D")

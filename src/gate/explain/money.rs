@@ -144,6 +144,7 @@ fn priced(found: &HoldLine<'_>, runs: bool) -> Result<MeterTold, RateError> {
         unit: match line.unit {
             Unit::Hour => "hour",
             Unit::Month => "month",
+            Unit::Amount => "amount",
         },
         perhour: hourly.gross()?.to_string(),
         permonth: monthly.gross()?.to_string(),

@@ -140,6 +140,38 @@ fn a_bucket_that_grew_is_metered_at_its_new_size_from_the_sweep_on() {
 }
 
 #[test]
+fn a_physical_size_that_is_told_late_was_so_all_the_time() {
+    for (usage_type, item) in [
+        (UsageType::Snapshot, "snapshot"),
+        (UsageType::Template, "template"),
+        (UsageType::Iso, "iso"),
+    ] {
+        let kind = of(usage_type);
+        let listed = |more: Value| {
+            let mut fields = json!({ "created": printed(100) });
+            for (name, value) in more.as_object().unwrap() {
+                fields[name] = value.clone();
+            }
+            row(item, fields)
+        };
+        let physical = |size: i64| listed(json!({ "physicalsize": size }));
+        let mut open = started(&kind, &listed(json!({})), &Around::default(), now()).remove(0);
+        assert_eq!(open.attributes.size_bytes, None);
+        let of = |open: &Interval, row: &Node| match grown(&kind, row, open, now()) {
+            Some(Change::Reshape { at, attributes, .. }) => Some((at.at, attributes.size_bytes)),
+            _ => None,
+        };
+        // Not on its store yet, then there, then of another size.
+        assert_eq!(of(&open, &listed(json!({}))), None);
+        assert_eq!(of(&open, &physical(0)), None);
+        assert_eq!(of(&open, &physical(30)), Some((open.start.at, Some(30))));
+        open.attributes.size_bytes = Some(30);
+        assert_eq!(of(&open, &physical(30)), None);
+        assert_eq!(of(&open, &physical(40)), Some((now(), Some(40))));
+    }
+}
+
+#[test]
 fn what_an_open_call_may_have_made_is_left_to_it() {
     let claim = |command: &str, seconds_ago: i64| Claim {
         command: command.to_owned(),

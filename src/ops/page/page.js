@@ -146,7 +146,17 @@ function payerRow(payer) {
       el("span", { class: "dim small" }, `${payer.currency} an hour · ${payer.meters} meter${payer.meters === 1 ? "" : "s"}`)),
     el("div", { class: `runout ${parked ? "" : urgency(payer.empty_in)}` }, clock, el("div", { class: "track" }, fill)),
     open ? null : el("p", { class: "why no" }, el("bdi", {}, payer.why)),
+    sampling(payer),
     notices(payer));
+}
+
+/** Traffic and disk I/O are known only after a while: how long, what is held for it, what can exceed that. */
+function sampling(payer) {
+  if (!payer.window) return null;
+  const { seconds, held, overdraft, by } = payer.window;
+  const most = overdraft === null ? "without a bound: an offering has no line rate" : `at most ${overdraft} ${payer.currency}`;
+  return el("p", { class: "dim small" },
+    `sampling window ${span(seconds)}: ${held} ${payer.currency} held by ${by}; overdraft ${most}`);
 }
 
 /** "notice-86400s" is the notice of the last day; the end of the money weighs most. */

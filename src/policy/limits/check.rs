@@ -125,6 +125,14 @@ fn thing_limit(
         id
     });
     let component = component?;
+    if component.is_amount() {
+        let what = format!("`{}` is used up and not had", shape.component.get_ref());
+        faults.at(
+            shape.component.span().start,
+            what,
+            "name something that lasts; bound spending with [[caps]]",
+        );
+    }
     if let (Some(text), false) = (&shape.basis, component.is_of_vm()) {
         let what = format!("`{}` has no basis", shape.component.get_ref());
         faults.at(text.span().start, what, "leave `basis` out");

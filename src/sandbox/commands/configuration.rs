@@ -1,5 +1,6 @@
 //! Edge: global settings: those that somebody reads, and the one that changes this server.
 
+use super::usage;
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::Cloud;
 use crate::sandbox::refused::{Refused, invalid};
@@ -7,8 +8,11 @@ use crate::sandbox::session::{CHECK_LOCATIONS, KeyPlaces};
 use serde_json::{Value, json};
 
 /// Name, category, default value, whether it counts without a restart.
-const SETTINGS: [(&str, &str, &str, bool); 7] = [
-    ("usage.stats.job.aggregation.range", "Usage", "60", false),
+const SETTINGS: [(&str, &str, &str, bool); 10] = [
+    (AGGREGATION_RANGE, "Usage", "60", false),
+    ("router.stats.interval", "Network", "300", false),
+    ("vm.network.stats.interval", "Advanced", "0", false),
+    ("vm.disk.stats.interval", "Advanced", "0", false),
     ("enable.usage.server", "Usage", "true", false),
     ("usage.execution.timezone", "Usage", "UTC", false),
     ("default.page.size", "Usage", "500", false),
@@ -16,6 +20,8 @@ const SETTINGS: [(&str, &str, &str, bool); 7] = [
     ("allow.user.expunge.recover.vm", "Usage", "true", false),
     (CHECK_LOCATIONS, "Advanced", "CookieAndParameter", true),
 ];
+
+const AGGREGATION_RANGE: &str = "usage.stats.job.aggregation.range";
 
 type Setting = (&'static str, &'static str, &'static str, bool);
 
@@ -29,7 +35,11 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>, name: &str) -> Option<Result<Repl
 }
 
 fn shown(cloud: &Cloud, (name, category, default, is_dynamic): &Setting) -> Value {
-    let value = cloud.settings.get(*name).map_or(*default, String::as_str);
+    let range = usage::range(cloud).to_string();
+    let value = match *name {
+        AGGREGATION_RANGE => &range,
+        _ => cloud.settings.get(*name).map_or(*default, String::as_str),
+    };
     json!({
         "category": category, "name": name, "value": value, "defaultvalue": default,
         "description": "", "isdynamic": is_dynamic, "component": "sandbox", "type": "String",

@@ -1,4 +1,4 @@
-//! Edge: the usage server's commands: windows of an hour, scopes as CloudStack's.
+//! Edge: the usage server's commands: windows of an hour or as told, scopes as CloudStack's.
 
 use crate::cloudstack::time;
 use crate::sandbox::call::{Call, Reply};
@@ -6,7 +6,9 @@ use crate::sandbox::cloud::Cloud;
 use crate::sandbox::fixed;
 use crate::sandbox::refused::{Refused, refused};
 use crate::sandbox::usage::answer::{self, Names};
+use crate::sandbox::usage::event::{UsageEvent, UsageEventKind};
 use crate::sandbox::usage::record::{RecordFault, UsageRow, records, spoilt};
+use crate::sandbox::usage::traffic;
 use crate::terms::time::{HOUR, Period, SECOND, Timestamp};
 use serde_json::json;
 
@@ -21,20 +23,29 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>, name: &str) -> Option<Result<Repl
     })
 }
 
-/// The windows that have ended: aligned to the hour, from the first event on.
+/// The usage server's window in minutes (`usage.stats.job.aggregation.range`).
+pub(super) fn range(cloud: &Cloud) -> i64 {
+    let minutes = cloud.faults.get("usage-window").copied();
+    minutes
+        .and_then(|minutes| i64::try_from(minutes).ok())
+        .unwrap_or(60)
+}
+
+/// The windows that have ended: aligned to their length, from the first event on.
 fn windows(cloud: &Cloud, now: i64) -> Vec<Period> {
     let Some(first) = cloud.usage.first() else {
         return Vec::new();
     };
     let now = Timestamp::from_seconds(now);
-    let mut start = Timestamp::from_micros(first.at.micros().div_euclid(HOUR) * HOUR);
+    let length = range(cloud).saturating_mul(60 * SECOND);
+    let mut start = Timestamp::from_micros(first.at.micros().div_euclid(length) * length);
     let mut windows = Vec::new();
-    while start.plus(HOUR) <= now {
+    while start.plus(length) <= now {
         windows.push(Period {
             start,
-            end: start.plus(HOUR),
+            end: start.plus(length),
         });
-        start = start.plus(HOUR);
+        start = start.plus(length);
     }
     windows
 }
@@ -63,12 +74,32 @@ fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
                 && last.is_none_or(|last| window.start <= last.plus(near))
         });
     }
-    let rows = spoilt(&records(&cloud.usage, &windows), &faults);
+    let mut rows = records(&cloud.usage, &windows);
+    let router = |id: &str| router(cloud, id);
+    rows.extend(traffic::records(&cloud.traffic, &windows, &router));
+    let rows = spoilt(&rows, &faults);
     let param = |name: &str| call.text(name).map(str::to_owned);
     let inside = answer::list_usage_records(&rows, &param, &*sees, &Known(cloud));
     let inside = inside
         .map_err(|refusal| refused(refusal.code.into(), refusal.cs_code.into(), refusal.text))?;
     Ok(Reply::Now(inside))
+}
+
+/// A network's router, as the records of its bytes name it.
+fn router(cloud: &Cloud, network: &str) -> Option<UsageEvent> {
+    let made = |event: &&UsageEvent| {
+        event.kind == UsageEventKind::NetworkCreate && event.resource == network
+    };
+    let made = cloud.usage.iter().find(made)?;
+    let name = cloud.networks.find(network)?.name.clone();
+    // The stand-in lists no routers: one bears the id of its network, marked as a router's.
+    let id = format!("{}-0007-{}", network.get(..8)?, network.get(14..)?);
+    Some(UsageEvent {
+        resource: id,
+        resource_name: name,
+        network_id: Some(network.to_owned()),
+        ..made.clone()
+    })
 }
 
 /// The day of a date parameter, roughly: its zone is left aside.

@@ -2,6 +2,7 @@
 //!
 //! Whose records a caller may see is the stand-in's business: it comes in as a function.
 
+use super::event::UsageEvent;
 use super::record::UsageRow;
 use crate::cloudstack::usage_type::UsageType;
 use crate::terms::time::{HOUR, Period, SECOND, Timestamp};
@@ -212,7 +213,12 @@ fn fields(row: &UsageRow, names: &dyn Names) -> Value {
     }
     out.insert("description".into(), json!(description(row, names)));
     let raw = row.raw();
-    out.insert("usage".into(), json!(format!("{} Hrs", plain(raw))));
+    let unit = match row.usage_type {
+        UsageType::NetworkBytesSent => "bytes sent",
+        UsageType::NetworkBytesReceived => "bytes received",
+        _ => "Hrs",
+    };
+    out.insert("usage".into(), json!(format!("{} {unit}", plain(raw))));
     out.insert("usagetype".into(), json!(row.usage_type.number()));
     out.insert("rawusage".into(), json!(plain(raw)));
     special(row, names, &mut out);
@@ -308,8 +314,22 @@ fn special(row: &UsageRow, names: &dyn Names, out: &mut Map<String, Value>) {
             put("usageid", json!(event.resource));
             put("size", json!(event.size));
         }
+        UsageType::NetworkBytesSent | UsageType::NetworkBytesReceived => {
+            routed(event).for_each(|(name, value)| put(name, value));
+        }
         _ => put("usageid", json!(event.resource)),
     }
+}
+
+/// The fields of bytes that a router counted.
+fn routed(event: &UsageEvent) -> impl Iterator<Item = (&'static str, Value)> {
+    let fields = [
+        ("usageid", json!(event.resource)),
+        ("type", json!("DomainRouter")),
+        ("name", json!(event.resource_name)),
+        ("networkid", json!(event.network_id)),
+    ];
+    fields.into_iter()
 }
 
 fn description(row: &UsageRow, names: &dyn Names) -> String {
@@ -354,6 +374,10 @@ fn description(row: &UsageRow, names: &dyn Names) -> String {
             format!("VMSnapshot on primary storage usage Id: {name} for VM ({id})")
         }
         UsageType::Backup => format!("Backup usage for VM ({id})"),
+        UsageType::NetworkBytesSent => format!("Bytes sent by router {id} of network {name}"),
+        UsageType::NetworkBytesReceived => {
+            format!("Bytes received by router {id} of network {name}")
+        }
         _ => String::new(),
     }
 }

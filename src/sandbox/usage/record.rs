@@ -19,14 +19,19 @@ pub struct UsageRow {
     pub event: UsageEvent,
     /// Milliseconds used in the window.
     pub millis: i64,
+    /// Bytes or operations, for a type that counts them instead.
+    pub amount: Option<i64>,
     /// The window, `[start, end)`; VM snapshots have their own bounds.
     pub window: Period,
 }
 
 impl UsageRow {
-    /// `rawusage`: hours with at most six decimals.
+    /// `rawusage`: hours with at most six decimals, or the amount.
     #[must_use]
     pub fn raw(&self) -> Decimal {
+        if let Some(amount) = self.amount {
+            return Decimal::from(amount);
+        }
         let hours = Decimal::from(self.millis).checked_div(Decimal::from(3_600_000));
         hours.unwrap_or_default().round_dp(6).normalize()
     }
@@ -78,6 +83,7 @@ fn of_window(rows: &[Row], window: Period) -> Vec<UsageRow> {
             usage_type: row.usage_type,
             event: row.event.clone(),
             millis,
+            amount: None,
             window: bounds(row, start, window),
         };
         let sum = sums.entry(key(row, index));
