@@ -115,10 +115,15 @@ pub fn learn(recorded: &Value, ours: &Value, ids: &mut BTreeMap<String, String>)
 }
 
 pub async fn start(folder: &std::path::Path) -> (SocketAddr, Keys, Keys) {
+    start_at(folder, Clock::system()).await
+}
+
+/// The same at another time.
+pub async fn start_at(folder: &std::path::Path, clock: Clock) -> (SocketAddr, Keys, Keys) {
     let options = SandboxOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         state_dir: folder.to_owned(),
-        clock: Clock::system(),
+        clock,
         job_delay_millis: (1, 5),
     };
     let (ready, address) = tokio::sync::oneshot::channel();

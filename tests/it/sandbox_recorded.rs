@@ -6,8 +6,9 @@
 
 use crate::sandbox::compare;
 use crate::sandbox_world::{World, ZONE, raw, text};
+use faregate::clock::Clock;
 use faregate::cloudstack::query::ParamMap;
-use faregate::cloudstack::{signature, tree::Node, xml};
+use faregate::cloudstack::{signature, time, tree::Node, xml};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,9 @@ struct Stage {
 
 impl Stage {
     async fn new(name: &str) -> Self {
-        let world = World::new(name).await;
+        // A day after it was recorded, a signature of the recordings had expired.
+        let recorded = time::parse("2026-11-22T23:44:00+0000").unwrap();
+        let world = World::at(name, Clock::seeded(recorded, 1)).await;
         let limited = world.account("lim", "0", None).await;
         let ben = world.account("ben", "0", None).await;
         let networks = (

@@ -1,6 +1,7 @@
 //! Edge: a sandbox with an account in it, and short ways to call it.
 
-use crate::sandbox::{Keys, call, map_of, start};
+use crate::sandbox::{Keys, call, map_of, start_at};
+use faregate::clock::Clock;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,10 +40,15 @@ impl Drop for World {
 impl World {
     /// A fresh one.
     pub async fn new(name: &str) -> Self {
+        Self::at(name, Clock::system()).await
+    }
+
+    /// The same at another time.
+    pub async fn at(name: &str, clock: Clock) -> Self {
         let folder = format!("fg-sandbox-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         let _ = std::fs::remove_dir_all(&folder);
-        let (at, admin, ann) = start(&folder).await;
+        let (at, admin, ann) = start_at(&folder, clock).await;
         Self {
             at,
             admin,
