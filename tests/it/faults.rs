@@ -3,8 +3,11 @@
 #[cfg(feature = "crash-points")]
 mod crash_points;
 mod clock_jumps;
+mod cut;
 mod disk_full;
 mod postgres_dies;
+mod postgres_full;
+mod redis_dies;
 mod sync_fails;
 
 use crate::stage::{Stage, until};

@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// A Redis of the test's own, without a disk.
-struct Redis {
+pub struct Redis {
     port: u16,
     server: Child,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -41,22 +41,27 @@ impl Redis {
         server
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.server.id().to_string();
         let sent = Command::new("kill").args([name, &pid]).status().unwrap();
         assert!(sent.success());
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
     }
 
-    fn flush(&self) {
+    /// Starts it again, with nothing in it.
+    pub fn serve_again(&mut self) {
+        self.server = Self::serve(self.port);
+    }
+
+    pub fn flush(&self) {
         self.tell("FLUSHALL");
     }
 
@@ -159,7 +164,7 @@ async fn two_nodes_grant_what_one_would_and_each_its_share_while_redis_is_away()
     let dead = limit("dead", 20);
     assert_eq!(granted(&one, &dead, 40).await, 10);
     assert_eq!(granted(&two, &dead, 40).await, 10);
-    redis.server = Redis::serve(redis.port);
+    redis.serve_again();
     is_up(&one, true).await;
     is_up(&two, true).await;
     let first = granted(&two, &together, 15).await;
@@ -247,7 +252,7 @@ fn a_gate_whose_redis_dies_limits_by_itself_and_serves_as_before() {
     assert_eq!(paula.deploy(&vm).unwrap().status, 200);
     until("it runs", || stage.machines("Running").len() == 1);
     shared(&stage, "0");
-    redis.server = Redis::serve(redis.port);
+    redis.serve_again();
     shared(&stage, "1");
     assert_eq!([0; 5].map(|_| zones()), [200, 200, 200, 200, 429]);
 }

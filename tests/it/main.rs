@@ -16,6 +16,7 @@ mod backup;
 mod upgrade;
 mod unresolved;
 mod ladder;
+mod network;
 mod nodes;
 mod nodes_served;
 mod store_away;

@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const MORE: &str = "2.30";
 
 /// A second gate of a stage's cloud, with a folder and sockets of its own.
-struct Gate {
+pub struct Gate {
     child: Child,
     endpoint: String,
 }
 
 impl Gate {
-    fn start(stage: &Stage, url: &str, name: &str) -> Self {
+    pub fn start(stage: &Stage, url: &str, name: &str) -> Self {
         let ports = [free_port(), free_port()];
         let written = std::fs::read_to_string(stage.config()).unwrap();
         let mut written: toml::Table = written.parse().unwrap();
@@ -57,7 +57,7 @@ impl Gate {
         }
     }
 
-    fn customer(&self, stage: &Stage, index: usize) -> Caller {
+    pub fn customer(&self, stage: &Stage, index: usize) -> Caller {
         Caller {
             endpoint: self.endpoint.clone(),
             ..stage.customer(index)
@@ -118,13 +118,20 @@ impl Books {
             .count()
     }
 
-    fn accrued_through(&self) -> i64 {
+    pub fn accrued_through(&self) -> i64 {
         let payers = self.runtime.block_on(self.store.payers()).unwrap();
         payers
             .iter()
             .map(|payer| payer.accrued_through.micros())
             .max()
             .unwrap()
+    }
+
+    /// What the payer with the least may still spend, in millionths.
+    pub fn least_spendable(&self) -> i64 {
+        let payers = self.runtime.block_on(self.store.payers()).unwrap();
+        let spendable = payers.iter().map(|payer| payer.spendable().unwrap().get());
+        spendable.min().unwrap()
     }
 
     pub fn sound(&self) {

@@ -17,7 +17,12 @@ use std::time::Duration;
 /// A server in a folder of its own.
 pub struct Server {
     port: u16,
-    folder: Folder,
+    /// Addresses that it listens on, as PostgreSQL lists them.
+    hosts: String,
+    /// What it keeps, the data beside it.
+    home: PathBuf,
+    /// Taken away with it.
+    _folder: Folder,
 }
 
 /// Ends the server when the process of the tests is gone, however it ended, and takes its folder
@@ -36,25 +41,45 @@ impl Server {
 
     /// A new one.
     pub fn start() -> Self {
+        Self::start_on("127.0.0.1")
+    }
+
+    /// A new one that listens on these addresses.
+    pub fn start_on(hosts: &str) -> Self {
         let folder = Folder::fresh("postgres");
+        let home = folder.0.clone();
+        Self::made(folder, home, hosts)
+    }
+
+    /// A new one with its files in a folder of somebody else's.
+    pub fn start_in(home: &Path) -> Self {
+        std::fs::create_dir_all(home).unwrap();
+        Self::made(Folder::fresh("postgres"), home.to_owned(), "127.0.0.1")
+    }
+
+    fn made(folder: Folder, home: PathBuf, hosts: &str) -> Self {
         if root() {
             let mut owned = Command::new("chown");
-            let owned = owned.arg("postgres").arg(&folder.0).status();
+            let owned = owned.arg("postgres").arg(&home).status();
             assert!(owned.unwrap().success(), "PostgreSQL does not run as root");
         }
-        let data = folder.0.join("data");
         let made = tool("initdb")
             .args(["--auth=trust", "--username=faregate", "--encoding=UTF8"])
             .args(["--locale=C.UTF-8", "--no-sync", "--pgdata"])
-            .arg(&data)
-            .current_dir(&folder.0)
+            .arg(home.join("data"))
+            .current_dir(&home)
             .stdout(Stdio::null())
             .status();
         assert!(made.unwrap().success(), "initdb fails");
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let server = Self { port, folder };
+        let server = Self {
+            port,
+            hosts: hosts.to_owned(),
+            home,
+            _folder: folder,
+        };
         server.serve();
         server
     }
@@ -80,21 +105,22 @@ impl Server {
         let server = tool("postgres");
         let mut watched = Command::new("sh");
         watched.args(["-c", WATCHED, "sh", &std::process::id().to_string()]);
-        watched.arg(&self.folder.0);
+        watched.arg(&self.home);
         watched.arg(server.get_program()).args(server.get_args());
         watched
             .arg("-D")
             .arg(self.data())
-            .args(["-p", &self.port.to_string(), "-k", "", "-h", "127.0.0.1"])
+            .args(["-p", &self.port.to_string(), "-k", "", "-h", &self.hosts])
             .args(["-c", "max_connections=300", "-c", "log_min_messages=fatal"])
-            .current_dir(&self.folder.0)
+            .current_dir(&self.home)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap()
     }
 
-    fn accepts(&self) -> bool {
+    /// Whether it takes connections.
+    pub fn accepts(&self) -> bool {
         let mut asked = tool("pg_isready");
         asked.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
         TcpStream::connect(("127.0.0.1", self.port)).is_ok()
@@ -102,7 +128,7 @@ impl Server {
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.0.join("data")
+        self.home.join("data")
     }
 
     /// Sends a signal to the postmaster and what it started: `-STOP`, `-CONT`, `-KILL`. False where

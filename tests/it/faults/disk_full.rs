@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A small file system that is taken away at the end.
-struct Small(PathBuf);
+pub struct Small(PathBuf);
 
 impl Small {
     /// Mounts one; none, with the reason printed, where the kernel forbids it.
-    fn mount(name: &str, mib: u64) -> Option<Self> {
+    pub fn mount(name: &str, mib: u64) -> Option<Self> {
         let at = folder(name);
         let (image, here) = (at.join("image"), at.join("here"));
         std::fs::create_dir_all(&here).unwrap();
@@ -31,12 +31,12 @@ impl Small {
         run("mount", &["-o", "loop"], &[&image, &here]).then_some(Self(at))
     }
 
-    fn here(&self) -> PathBuf {
+    pub fn here(&self) -> PathBuf {
         self.0.join("here")
     }
 
     /// Takes all that is left, to the last block.
-    fn fill(&self) {
+    pub fn fill(&self) {
         use std::io::Write as _;
         let mut file = std::fs::File::create(self.here().join("filler")).unwrap();
         for size in [65_536, 4_096, 512] {
@@ -45,7 +45,7 @@ impl Small {
         let _ = file.sync_all();
     }
 
-    fn free(&self) {
+    pub fn free(&self) {
         std::fs::remove_file(self.here().join("filler")).unwrap();
     }
 }
