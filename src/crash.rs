@@ -32,8 +32,12 @@ pub enum Point {
     Settling,
     /// An invoice is issued in a transaction that is not committed.
     Issuing,
+    /// A notice went out and is not marked as sent.
+    Telling,
     /// A step of a new form of the books is done and not committed.
     Migrating,
+    /// A row is sealed anew, others are not.
+    Rotating,
 }
 
 #[cfg(not(feature = "crash-points"))]
@@ -66,8 +70,10 @@ mod armed {
                 Self::Followed => "K9",
                 Self::Replied => "K10",
                 Self::Settling => "K11",
+                Self::Telling => "K12",
                 Self::Issuing => "K13",
                 Self::Migrating => "K14",
+                Self::Rotating => "K15",
             }
         }
     }

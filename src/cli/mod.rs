@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod exposure;
 mod init;
+mod key;
 mod ladder;
 mod ledger;
 pub mod month;
@@ -83,6 +84,11 @@ enum Role {
         #[command(subcommand)]
         what: policy::PolicyQuestion,
     },
+    /// Change the key that seals customers' secrets at rest
+    Key {
+        #[command(subcommand)]
+        what: key::KeyChange,
+    },
     /// Close a month: pull usage, compare, rate, invoice
     Month(month::MonthArguments),
 }
@@ -116,6 +122,7 @@ pub fn run() -> ExitCode {
         Role::Ledger { what } => ledger::run(&what),
         Role::Ladder(arguments) => ladder::run(&arguments),
         Role::Policy { what } => policy::run(&what),
+        Role::Key { what } => key::run(&what),
         Role::Month(arguments) => month::run(&arguments),
     };
     outcome.unwrap_or_else(|fault| {

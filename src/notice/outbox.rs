@@ -7,6 +7,7 @@ use super::mail::Mail;
 use super::text::{Delivery, DeliveryStatus, after_try};
 use super::webhook::Webhooks;
 use crate::clock::Clock;
+use crate::crash::{self, Point};
 use crate::store::{LadderChange, Store, StoreError, Work};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -66,6 +67,9 @@ impl Outbox {
             .await?;
         let tries = due.iter().map(|delivery| self.send(delivery));
         let outcomes = futures_util::future::join_all(tries).await;
+        if !due.is_empty() {
+            crash::pass(Point::Telling);
+        }
         let wall = self.clock.wall();
         let marked: Vec<Delivery> = due
             .iter()

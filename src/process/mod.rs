@@ -15,6 +15,7 @@ pub mod payers;
 pub mod console;
 mod decide;
 pub mod reload;
+pub mod rotation;
 mod explain;
 pub mod offline;
 mod scopes;

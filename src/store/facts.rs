@@ -242,6 +242,22 @@ impl Facts {
         Ok(rows.into_iter().next())
     }
 
+    /// All that is known of keys.
+    pub async fn keys(&self) -> Read<Vec<CachedKey>> {
+        let query = query("SELECT * FROM key_cache ORDER BY key_hash");
+        self.all(query, key_row).await
+    }
+
+    /// Puts another ciphertext in a row's place, unless the row changed since it was read.
+    pub async fn reseal_key(&self, was: &CachedKey, ciphertext: Vec<u8>) -> Read<bool> {
+        let query =
+            query("UPDATE key_cache SET ciphertext = $1 WHERE key_hash = $2 AND ciphertext = $3")
+                .bind(ciphertext)
+                .bind(was.key_hash.clone())
+                .bind(was.ciphertext.clone());
+        self.write(query).await.map(|rows| rows > 0)
+    }
+
     /// Forgets a key, or all of them.
     pub async fn forget_key(&self, key_hash: Option<&str>) -> Read<u64> {
         self.write(match key_hash {

@@ -4,7 +4,7 @@
     reason = "a test has a clock and settings of its own"
 )]
 
-mod notices;
+pub mod notices;
 
 use crate::stage::{Caller, Stage, address_of, exchange, until};
 use faregate::store::Store;
@@ -33,7 +33,7 @@ fn stage(name: &str, speed: &str, more: &str) -> Stage {
 }
 
 /// A running machine of Paula's.
-fn machine(stage: &Stage) -> String {
+pub fn machine(stage: &Stage) -> String {
     let paula = stage.customer(0);
     let heard = paula.deploy(&stage.small_vm(0)).unwrap();
     assert_eq!(heard.status, 200, "{heard:?}");
@@ -95,7 +95,7 @@ fn live(stage: &Stage) -> Value {
 }
 
 /// Paula's notices as the page shows them: step and delivery.
-fn told(stage: &Stage) -> Vec<(String, String)> {
+pub fn told(stage: &Stage) -> Vec<(String, String)> {
     let live = live(stage);
     let payers = live["payers"].as_array().unwrap();
     let paula = payers.iter().find(|payer| payer["id"] == PAULA).unwrap();

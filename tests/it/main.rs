@@ -50,6 +50,7 @@ mod payer_matrix;
 mod probe;
 mod race;
 mod resend;
+mod key_rotation;
 mod kill;
 mod faults;
 mod clients_live;

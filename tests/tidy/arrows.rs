@@ -60,7 +60,7 @@ pub const ROWS: &[Row] = &[
     Row {
         folder: "notice",
         pure: &["terms", "policy"],
-        edge: &["store", "clock", "telemetry"],
+        edge: &["store", "clock", "telemetry", "crash"],
     },
     Row {
         folder: "gate",
@@ -200,6 +200,7 @@ pub const ROWS: &[Row] = &[
             "sandbox",
             "clock",
             "telemetry",
+            "crash",
         ],
     },
     Row {

@@ -2,6 +2,8 @@
 
 use super::{ask, audit, deploys, in_folder, settled};
 use crate::campaign::{self, Draw};
+use crate::key_rotation::Sealed;
+use crate::ladder::notices;
 use crate::postgres::{Server, Somewhere};
 use crate::stage::{Stage, folder, until};
 use crate::store::{hold_with_intent, issue, open_payer, top_up};
@@ -192,6 +194,53 @@ async fn ground(somewhere: &Somewhere) -> (crate::store::Folder, Somewhere) {
         Somewhere::Postgres(_) => Somewhere::postgres().await,
     };
     (folder, books)
+}
+
+/// A key file and rows that are sealed with it.
+#[test]
+fn a_key_rotation_that_dies_between_two_rows_leaves_none_unreadable() {
+    for round in 0..campaign::rounds("crash-points", 2) {
+        let stage = Sealed::new(&format!("rotation-{round}"), 6);
+        let trap = Trap::new(&format!("rotation-{round}"));
+        trap.arm("K15", 1 + round % 6);
+        let died = stage.change("rotate", &[(FILE, trap.path())]);
+        assert_eq!(died.signal(), Some(SIGKILL));
+        trap.disarm();
+        stage.all_open();
+        assert!(stage.change("rotate", &[]).success());
+        trap.arm("K15", 1);
+        // Nothing is left to be sealed anew.
+        assert!(stage.change("retire", &[(FILE, trap.path())]).success());
+        stage.all_open();
+        assert_eq!(stage.keys(), 1);
+    }
+}
+
+/// A notice that went out as the gate died goes out again with the same id, and none is lost.
+#[test]
+fn a_notice_that_was_not_marked_as_sent_comes_again_under_its_id() {
+    let trap = Trap::new("notice-dies");
+    let (port, posts) = notices::hook_server();
+    // The receiver refuses the first one; after the second it was told.
+    trap.arm("K12", 2);
+    let environment = [(FILE, trap.path())];
+    let mut stage = notices::hooked("notice-dies", port, &environment);
+    notices::machine(&stage);
+    until("it dies", || stage.gate_ended());
+    trap.disarm();
+    assert_eq!(posts.lock().unwrap().len(), 2);
+    stage.kill_gate();
+    stage.start_again();
+    until("it is marked as sent", || {
+        let told = notices::told(&stage);
+        told.iter().any(|(_, how)| how == "webhook sent")
+    });
+    let posts = posts.lock().unwrap().clone();
+    let ids: Vec<String> = posts
+        .iter()
+        .map(|post| notices::header(post, "webhook-id"))
+        .collect();
+    assert_eq!(ids, vec![ids[0].clone(); 3]);
 }
 
 crate::postgres::on_both! {

@@ -1,6 +1,7 @@
 //! Notices by mail and by webhook, to receivers that fail at first.
 
-use super::{PAULA, SPEED, machine, terms, told};
+use super::{PAULA, SPEED, terms};
+pub use super::{machine, told};
 use crate::stage::{Stage, until};
 use faregate::notice::signing;
 use faregate::terms::ids::PayerId;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex};
 const SECRET: &str = "a secret of the operator";
 
 /// What a receiver took.
-type Taken = Arc<Mutex<Vec<String>>>;
+pub type Taken = Arc<Mutex<Vec<String>>>;
 
 /// A mail server that has no time for the first mail.
 fn mail_server() -> (u16, Taken) {
@@ -56,7 +57,7 @@ fn smtp(mut stream: TcpStream, busy: bool) -> Option<String> {
 }
 
 /// A receiver of webhooks that answers the first one with 500.
-fn hook_server() -> (u16, Taken) {
+pub fn hook_server() -> (u16, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let taken = Taken::default();
@@ -93,7 +94,7 @@ fn is_whole(bytes: &[u8]) -> bool {
     })
 }
 
-fn header(head: &str, name: &str) -> String {
+pub fn header(head: &str, name: &str) -> String {
     let mut lines = head.lines();
     lines
         .find_map(|line| {
@@ -103,6 +104,26 @@ fn header(head: &str, name: &str) -> String {
                 .then(|| value.trim().to_owned())
         })
         .unwrap_or_default()
+}
+
+/// A stage whose first customer is told by webhook.
+#[cfg(feature = "crash-points")]
+pub fn hooked(name: &str, port: u16, environment: &[(&str, &str)]) -> Stage {
+    contacted(name, "", port, environment)
+}
+
+fn contacted(name: &str, mail: &str, port: u16, environment: &[(&str, &str)]) -> Stage {
+    let own = [("FAREGATE_WEBHOOK_SECRET", SECRET)];
+    let environment = [&own, environment].concat();
+    let mut stage = Stage::start_in(name, &["--speed", SPEED], &environment);
+    let file = stage.folder.join("policies/customers/demo.toml");
+    let policy = std::fs::read_to_string(&file).unwrap();
+    let contact =
+        format!("id = \"{PAULA}\"\n{mail}webhook = \"http://127.0.0.1:{port}/hook?of=paula\"");
+    let policy = policy.replacen(&format!("id = \"{PAULA}\""), &contact, 1);
+    std::fs::write(&file, policy).unwrap();
+    stage.with_policy("prepaid/standard.toml", &terms(""));
+    stage
 }
 
 #[test]
@@ -116,18 +137,9 @@ fn a_notice_reaches_mail_and_webhook_though_both_fail_at_first() {
             "FAREGATE_MAIL_FROM",
             "Example Cloud <billing@cloud.example>",
         ),
-        ("FAREGATE_WEBHOOK_SECRET", SECRET),
     ];
-    let mut stage = Stage::start_in("ladder-notices", &["--speed", SPEED], &environment);
-    let file = stage.folder.join("policies/customers/demo.toml");
-    let policy = std::fs::read_to_string(&file).unwrap();
-    let contact = format!(
-        "id = \"{PAULA}\"\nmail = [\"paula@customer.example\"]\n\
-         webhook = \"http://127.0.0.1:{hook_port}/hook?of=paula\""
-    );
-    let policy = policy.replacen(&format!("id = \"{PAULA}\""), &contact, 1);
-    std::fs::write(&file, policy).unwrap();
-    stage.with_policy("prepaid/standard.toml", &terms(""));
+    let mail = "mail = [\"paula@customer.example\"]\n";
+    let stage = contacted("ladder-notices", mail, hook_port, &environment);
     machine(&stage);
     until("both are delivered", || {
         told(&stage)
