@@ -2,6 +2,7 @@
 
 use super::ledger::{block_on, load};
 use crate::clock::Clock;
+use crate::ledger::caps::Cap;
 use crate::ledger::records::{PayerState, Purse};
 use crate::process::handover::Mark;
 use crate::process::wiring;
@@ -115,7 +116,7 @@ fn drilled(folder: &Path, aside: &Path) -> anyhow::Result<ExitCode> {
     })?
 }
 
-/// Makes every payer's figures anew from transfers and holds, and says where they differ.
+/// Makes every payer's and cap's figures anew from transfers and holds, and says where they differ.
 pub fn rebuild(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
     let config = load(&arguments.config)?;
     let place = wiring::place(&config, false);
@@ -128,13 +129,14 @@ pub fn rebuild(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
         let verified = store.verify().await?;
         store.close().await;
         let differ = compare(&verified.payers, &verified.rebuilt);
+        let over = compare_caps(&verified.caps, &verified.caps_rebuilt);
         println!(
-            "{} transfers; {} of {} payers differ from what they say",
+            "{} transfers; {differ} of {} payers and {over} of {} caps differ from what they say",
             verified.transfers,
-            differ,
-            verified.payers.len()
+            verified.payers.len(),
+            verified.caps.len()
         );
-        if differ == 0 {
+        if differ == 0 && over == 0 {
             return Ok(ExitCode::SUCCESS);
         }
         if !arguments.write {
@@ -145,6 +147,19 @@ pub fn rebuild(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
         println!("{written} written");
         Ok(ExitCode::SUCCESS)
     })?
+}
+
+/// Prints what differs; says of how many caps.
+fn compare_caps(kept: &[Cap], rebuilt: &[Cap]) -> usize {
+    let both = kept.iter().zip(rebuilt);
+    let differ: Vec<_> = both.filter(|(kept, rebuilt)| kept != rebuilt).collect();
+    for (kept, rebuilt) in &differ {
+        println!(
+            "cap {}: kept {} held and {} accrued, rebuilt {} and {}",
+            kept.id, kept.held, kept.accrued, rebuilt.held, rebuilt.accrued
+        );
+    }
+    differ.len()
 }
 
 /// Prints what differs; says of how many payers.

@@ -175,10 +175,11 @@ pub fn over(bound: &CapBound, row: &Cap, adds: Micros) -> Result<Option<OverCap>
     }))
 }
 
-/// Caps whose figures are not what the open holds and the payers' parts say.
-#[must_use]
-pub fn faults(caps: &[Cap], shares: &[CapShare], holds: &[Hold]) -> Vec<BookFault> {
-    let mut sums: BTreeMap<&CapId, (i128, i128)> = BTreeMap::new();
+/// What open holds and payers' parts say of a cap: promised, consumed in its period.
+type Sums<'a> = BTreeMap<&'a CapId, (i128, i128)>;
+
+fn sums<'a>(caps: &[Cap], shares: &'a [CapShare], holds: &'a [Hold]) -> Sums<'a> {
+    let mut sums = Sums::new();
     for hold in holds.iter().filter(|hold| hold.status == HoldStatus::Open) {
         for cap in &hold.caps {
             let sum = sums.entry(cap).or_default();
@@ -195,6 +196,13 @@ pub fn faults(caps: &[Cap], shares: &[CapShare], holds: &[Hold]) -> Vec<BookFaul
             sum.1 = sum.1.saturating_add(i128::from(share.one_off.get()));
         }
     }
+    sums
+}
+
+/// Caps whose figures are not what the open holds and the payers' parts say.
+#[must_use]
+pub fn faults(caps: &[Cap], shares: &[CapShare], holds: &[Hold]) -> Vec<BookFault> {
+    let mut sums = sums(caps, shares, holds);
     let mut faults = Vec::new();
     for cap in caps {
         let (held, accrued) = sums.remove(&cap.id).unwrap_or_default();
@@ -218,6 +226,26 @@ pub fn faults(caps: &[Cap], shares: &[CapShare], holds: &[Hold]) -> Vec<BookFaul
         accrued_sum: accrued,
     }));
     faults
+}
+
+/// The caps' figures in their newest period as open holds and payers' parts say that they are. A
+/// sum beyond the range leaves the row as it is kept: [`faults`] names it.
+#[must_use]
+pub fn rebuilt(caps: &[Cap], shares: &[CapShare], holds: &[Hold]) -> Vec<Cap> {
+    let sums = sums(caps, shares, holds);
+    let row = |cap: &Cap| {
+        let (held, accrued) = sums.get(&cap.id).copied().unwrap_or_default();
+        let figures = (i64::try_from(held), i64::try_from(accrued));
+        let (Ok(held), Ok(accrued)) = figures else {
+            return cap.clone();
+        };
+        Cap {
+            held: Micros::new(held),
+            accrued: Micros::new(accrued),
+            ..cap.clone()
+        }
+    };
+    caps.iter().map(row).collect()
 }
 
 #[cfg(test)]

@@ -267,8 +267,8 @@ fn hash(path: &Path) -> Backed<String> {
     Ok(to_row::hex(&digest))
 }
 
-/// Writes the figures that transfers and holds say into the rows of the payers where they differ;
-/// says how many. No node may run on the books.
+/// Writes the figures that transfers and holds say into the rows of payers and caps where they
+/// differ; says how many. No node may run on the books.
 ///
 /// # Errors
 /// [`StoreError`]; nothing was written then.
@@ -279,7 +279,10 @@ pub async fn rebuild(place: &Place, verified: &Verified) -> Result<usize, StoreE
         .iter()
         .filter(|state| !kept.contains(state));
     let rows: Vec<Value> = differ.map(to_row::payer).collect();
-    let count = rows.len();
+    let caps = verified.caps_rebuilt.iter();
+    let caps = caps.filter(|cap| !verified.caps.contains(cap));
+    let caps: Vec<Value> = caps.map(to_row::cap).collect();
+    let count = rows.len().saturating_add(caps.len());
     let (mut connection, file) = match place {
         Place::Folder(state) => {
             let options = open::options(&state.join(open::LEDGER), true);
@@ -289,6 +292,7 @@ pub async fn rebuild(place: &Place, verified: &Verified) -> Result<usize, StoreE
         Place::Postgres { .. } => (postgres::connect(place).await?, postgres::NAME),
     };
     copy::put_all(&mut connection, sql::PUT_PAYERS, rows, file).await?;
+    copy::put_all(&mut connection, sql::PUT_CAPS, caps, file).await?;
     let closed = connection.close().await;
     closed.map_err(|error| StoreError::of(file, &error))?;
     Ok(count)

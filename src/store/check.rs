@@ -5,9 +5,10 @@ use super::database::{Pool, Query, Row, Snapshot, query};
 use super::error::StoreError;
 use super::sql::{CHAINED, TAIL};
 use super::{Store, from_row, group};
+use crate::ledger::caps::{self, Cap};
+use crate::ledger::chart;
 use crate::ledger::records::PayerState;
 use crate::ledger::verify::{BookFault, Sums, chain};
-use crate::ledger::{caps, chart};
 
 /// Transfers that are read at once.
 const PAGE: i64 = 10_000;
@@ -25,6 +26,10 @@ pub struct Verified {
     pub payers: Vec<PayerState>,
     /// The same figures as the transfers and the open holds say that they are.
     pub rebuilt: Vec<PayerState>,
+    /// Caps' figures in their newest period as they are kept.
+    pub caps: Vec<Cap>,
+    /// The same as open holds and payers' parts say that they are.
+    pub caps_rebuilt: Vec<Cap>,
 }
 
 impl Store {
@@ -70,6 +75,8 @@ pub(super) async fn verified(pool: &Pool, file: &'static str) -> Result<Verified
     let shares = query("SELECT * FROM cap_share");
     let shares = reading.rows(shares, from_row::cap_share).await?;
     found.faults.extend(caps::faults(&newest, &shares, &holds));
+    found.caps_rebuilt = caps::rebuilt(&newest, &shares, &holds);
+    found.caps = newest;
     found.balances = trial(&sums);
     found.rebuilt = sums.rebuilt(&payers, &holds);
     found.payers = payers.into_values().collect();

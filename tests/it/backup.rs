@@ -171,8 +171,11 @@ async fn figures_that_were_changed_by_hand_are_rebuilt_bit_for_bit() {
     use sqlx::Connection as _;
     let place = Somewhere::folder("rebuild");
     let store = filled(&place, 9).await;
+    capped_twice(&store).await;
     let before = store.verify().await.unwrap();
     assert_eq!(before.payers, before.rebuilt);
+    assert_eq!(before.caps, before.caps_rebuilt);
+    assert!(!before.caps.is_empty());
     store.close().await;
     let Somewhere::Folder(folder) = &place else {
         panic!("it is one");
@@ -180,6 +183,8 @@ async fn figures_that_were_changed_by_hand_are_rebuilt_bit_for_bit() {
     let url = format!("sqlite://{}", folder.0.join("ledger.db").display());
     let mut other = sqlx::SqliteConnection::connect(&url).await.unwrap();
     let change = "UPDATE payer SET available = available + 5, held = 0, holds_open = 1";
+    sqlx::query(change).execute(&mut other).await.unwrap();
+    let change = "UPDATE cap SET held = held + 3, accrued = 1";
     sqlx::query(change).execute(&mut other).await.unwrap();
     other.close().await.unwrap();
     let store = place.open().await;
@@ -190,10 +195,11 @@ async fn figures_that_were_changed_by_hand_are_rebuilt_bit_for_bit() {
     );
     assert!(!found.faults.is_empty());
     store.close().await;
-    assert_eq!(rebuild(&place.place("one"), &found).await.unwrap(), 1);
+    assert_eq!(rebuild(&place.place("one"), &found).await.unwrap(), 2);
     let store = place.open().await;
     let after = store.verify().await.unwrap();
     assert_eq!(after.payers, before.payers);
+    assert_eq!(after.caps, before.caps);
     assert_eq!(after.faults, []);
 }
 
