@@ -2,6 +2,7 @@
 
 use super::ledger::{block_on, load};
 use crate::cover::climb::{self, Preview};
+use crate::cover::episode::Episode;
 use crate::cover::ladder::Step;
 use crate::cover::preview::Rung;
 use crate::notice::signing;
@@ -15,6 +16,9 @@ use clap::Args;
 use secrecy::ExposeSecret;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Episodes of caps that are shown.
+const CAPS_SHOWN: u32 = 5;
 
 /// The end ladder of a customer.
 #[derive(Args, Debug)]
@@ -107,11 +111,20 @@ fn named(id: &ResourceId, preview: &Preview) -> String {
     }
 }
 
+/// The newest episode of his money, and those of caps that stopped something of his.
 async fn history(store: &Store, payer: &PayerId) -> anyhow::Result<ExitCode> {
-    let Some(episode) = store.episodes(payer, 1).await?.into_iter().next() else {
+    let mut episodes = store.episodes(payer, 1).await?;
+    if episodes.is_empty() {
         println!("{payer}: his money never came near its end");
-        return Ok(ExitCode::SUCCESS);
-    };
+    }
+    episodes.extend(store.cap_episodes(payer, CAPS_SHOWN).await?);
+    for episode in episodes {
+        print_episode(store, payer, &episode).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn print_episode(store: &Store, payer: &PayerId, episode: &Episode) -> anyhow::Result<()> {
     let shown = |at: Option<crate::terms::time::Timestamp>| {
         at.map_or_else(|| "-".to_owned(), |at| at.to_string())
     };
@@ -153,5 +166,5 @@ async fn history(store: &Store, payer: &PayerId) -> anyhow::Result<ExitCode> {
             );
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

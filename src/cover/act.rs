@@ -124,6 +124,11 @@ impl Ladder {
                     continue;
                 }
             };
+            if self.is_quiet_over()
+                && let Err(fault) = self.climb_caps().await
+            {
+                tracing::error!(verb = "act", %fault, "caps cannot be read");
+            }
             let climbs = payers.iter().map(|payer| self.climb(payer));
             for (payer, outcome) in payers
                 .iter()
@@ -140,6 +145,14 @@ impl Ladder {
         self.quiet_since
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the gate has run as long as every profile wants before something is stopped.
+    fn is_quiet_over(&self) -> bool {
+        let rules = self.rules.load();
+        let longest = rules.prepaid.values().map(|profile| profile.ending.quiet);
+        let longest = Duration::from_micros(longest.max().unwrap_or(0).unsigned_abs());
+        self.clock.monotonic().duration_since(*self.quiet()) >= longest
     }
 
     async fn payers(&self) -> Result<BTreeSet<PayerId>, StoreError> {
@@ -451,3 +464,4 @@ impl Ladder {
 }
 
 mod after;
+mod capped;

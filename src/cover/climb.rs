@@ -60,6 +60,8 @@ pub(super) struct Figures<'a> {
     now: Timestamp,
     /// What an hour of each running machine costs.
     prices: BTreeMap<ResourceId, Micros>,
+    /// What an hour of everything of his that costs comes to.
+    burns: BTreeMap<ResourceId, Micros>,
 }
 
 /// Reads and computes a payer's figures; none where the policies or the books do not know him.
@@ -106,25 +108,30 @@ pub(super) async fn figures<'a>(
         retention: retention::price(pricing, &own, now)?,
         aside,
         now,
-        prices: prices(pricing, &own, now)?,
+        prices: prices(pricing, &own, now, Some(UsageType::RunningVm))?,
+        burns: prices(pricing, &own, now, None)?,
         state,
     }))
 }
 
-/// What of each running machine ends with its stop, by the hour.
+/// What of each resource is consumed by the hour now: of one type (of a running machine what ends
+/// with its stop), or of all.
 fn prices(
     pricing: Pricing<'_>,
     intervals: &[Interval],
     now: Timestamp,
-) -> Result<BTreeMap<ResourceId, Micros>, RateError> {
-    let running =
-        |one: &&Interval| one.end.is_none() && one.meter.usage_type == UsageType::RunningVm;
-    let mut prices = BTreeMap::new();
+    of: Option<UsageType>,
+) -> Result<BTreeMap<ResourceId, Micros>, LadderFault> {
+    let running = |one: &&Interval| {
+        one.end.is_none() && of.is_none_or(|wanted| one.meter.usage_type == wanted)
+    };
+    let mut prices: BTreeMap<ResourceId, Micros> = BTreeMap::new();
     for one in intervals.iter().filter(running) {
         let what = (one.meter.usage_type, &one.attributes);
         let hour: Decimal =
             meter_per_hour(pricing.book, pricing.terms, what, |_| UnitMicros::ZERO, now)?;
-        prices.insert(one.meter.resource.clone(), charge_to_micros(hour)?);
+        let sum = prices.entry(one.meter.resource.clone()).or_default();
+        *sum = sum.plus(charge_to_micros(hour)?)?;
     }
     Ok(prices)
 }
@@ -162,6 +169,16 @@ impl Figures<'_> {
     /// What an hour of a running machine costs; nothing of one that does not run.
     pub fn price_of(&self, machine: &ResourceId) -> Micros {
         self.prices.get(machine).copied().unwrap_or_default()
+    }
+
+    /// What an hour of a resource costs, whatever of it counts.
+    pub fn burn_of(&self, resource: &ResourceId) -> Micros {
+        self.burns.get(resource).copied().unwrap_or_default()
+    }
+
+    /// How long ago the figures of caps were as they are kept: microseconds of billing time.
+    pub fn elapsed(&self) -> i64 {
+        self.now.since(self.state.accrued_through)
     }
 
     /// The money for storage after the stop, as far as it is there; none where none is kept.

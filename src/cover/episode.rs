@@ -8,17 +8,20 @@ use crate::cloudstack::time;
 use crate::cloudstack::tree::Node;
 use crate::cover::forecast::lasts;
 use crate::policy::ending::Ending;
-use crate::terms::ids::{JobId, PayerId, ResourceId};
+use crate::terms::ids::{CapId, JobId, PayerId, ResourceId};
 use crate::terms::money::{Micros, MoneyError};
 use crate::terms::time::Timestamp;
 use sha2::{Digest, Sha256};
+
+/// How names of runs of caps begin.
+const OF_A_CAP: &str = "cap/";
 
 /// A payer's run towards the end. It has an end of its own: a top-up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Episode {
     /// Whose.
     pub payer: PayerId,
-    /// Its name: the billing instant at which it began.
+    /// Its name: the billing instant at which it began, or its cap and period.
     pub name: String,
     /// When stopping began, billing time.
     pub stopping: Option<Timestamp>,
@@ -32,13 +35,33 @@ impl Episode {
     /// A run that begins.
     #[must_use]
     pub fn new(payer: &PayerId, at: Timestamp) -> Self {
+        Self::named(payer, &at.to_string())
+    }
+
+    /// A run of that name of which nothing has happened.
+    #[must_use]
+    pub fn named(payer: &PayerId, name: &str) -> Self {
         Self {
             payer: payer.clone(),
-            name: at.to_string(),
+            name: name.to_owned(),
             stopping: None,
             stopped: None,
             ended: None,
         }
+    }
+
+    /// The name of the run of a cap in the period that began then: `cap/CAP/MICROSECONDS`.
+    #[must_use]
+    pub fn name_of_cap(cap: &CapId, start: Timestamp) -> String {
+        format!("{OF_A_CAP}{cap}/{}", start.micros())
+    }
+
+    /// Of which cap and period a run is; none where it is of a payer's money.
+    #[must_use]
+    pub fn cap_of(name: &str) -> Option<(CapId, Timestamp)> {
+        let (cap, start) = name.strip_prefix(OF_A_CAP)?.rsplit_once('/')?;
+        let start = Timestamp::from_micros(start.parse().ok()?);
+        Some((CapId::from(cap), start))
     }
 }
 

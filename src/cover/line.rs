@@ -20,7 +20,7 @@ use crate::meter::resource::Interval;
 use crate::policy::customer::RuleSet;
 use crate::rate::RateError;
 use crate::store::{Done, Notice, Store, StoreError, Work};
-use crate::terms::ids::PayerId;
+use crate::terms::ids::{CapId, PayerId};
 use crate::terms::money::MoneyError;
 use crate::terms::time::{MonthError, Period, Timestamp};
 use arc_swap::ArcSwap;
@@ -32,6 +32,7 @@ use tokio::sync::{mpsc, watch};
 
 mod facts;
 mod late;
+mod used_up;
 
 /// A hold that came in between makes a renewal stale; this many in a row are not to be expected.
 const CONFLICTS_MAX: usize = 32;
@@ -77,6 +78,8 @@ pub struct Renewals {
     trust: Trust,
     parked: Mutex<BTreeMap<PayerId, String>>,
     one_at_a_time: tokio::sync::Mutex<()>,
+    /// Caps that a renewal found used up.
+    used_up: Mutex<BTreeSet<CapId>>,
     /// Sampling windows of what is known only later.
     pub windows: Windows,
 }
@@ -92,6 +95,7 @@ impl Renewals {
             clock,
             parked: Mutex::default(),
             one_at_a_time: tokio::sync::Mutex::new(()),
+            used_up: Mutex::default(),
             windows: Windows::default(),
         }
     }
@@ -303,6 +307,7 @@ impl Renewals {
             let payer = &renewal.command.payer;
             let own = |row: &&Cap| renewal.command.caps.iter().any(|cap| cap.cap == row.id);
             let rows: Vec<Cap> = done.effects.caps.iter().filter(own).cloned().collect();
+            self.note_used_up(rules, &rows);
             let over = caps::notices(&rules.caps, &rows);
             self.tell_caps(payer, over, through).await?;
             let mut payers = done.effects.payers.iter();

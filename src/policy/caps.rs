@@ -107,6 +107,8 @@ pub struct SpendCap {
     pub zone: String,
     /// Told to those who meet it.
     pub reason: String,
+    /// Machines that count in it are stopped as it ends.
+    pub stops: bool,
 }
 
 /// Who spends, as far as it is known. What is none is not counted.

@@ -153,6 +153,8 @@ pub(super) struct Cap {
     pub amount: Spanned<String>,
     pub period: Spanned<String>,
     pub reason: String,
+    #[serde(default)]
+    pub stops: bool,
 }
 
 /// `[rest]`: who pays for what no customer owns.

@@ -38,6 +38,13 @@ const GIVEN_UP_SHOWN: i64 = 168 * HOUR;
 /// # Errors
 /// Where there is such a policy and nobody.
 pub fn check(rules: &RuleSet, has_actor: bool) -> anyhow::Result<()> {
+    if let (Some(cap), false) = (rules.caps.iter().find(|cap| cap.stops), has_actor) {
+        bail!(
+            "the cap `{}` stops machines, and there is no acting service account: write \
+             upstream.actor_key and upstream.actor_secret_file, or stops = false",
+            cap.id
+        );
+    }
     let stops = rules.prepaid.values().find(|profile| profile.stops);
     match stops {
         Some(profile) if !has_actor => bail!(

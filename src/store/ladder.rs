@@ -113,8 +113,16 @@ impl LadderRows {
 
     fn episodes(&self, payer: Option<&PayerId>, open_alone: bool) -> Vec<Episode> {
         let all = self.episodes.values();
-        all.filter(|one| payer.is_none_or(|payer| one.payer == *payer))
+        all.filter(|one| Episode::cap_of(&one.name).is_none())
+            .filter(|one| payer.is_none_or(|payer| one.payer == *payer))
             .filter(|one| !open_alone || one.ended.is_none())
+            .cloned()
+            .collect()
+    }
+
+    fn open_of_caps(&self) -> Vec<Episode> {
+        let all = self.episodes.values().filter(|one| one.ended.is_none());
+        all.filter(|one| Episode::cap_of(&one.name).is_some())
             .cloned()
             .collect()
     }
@@ -144,7 +152,7 @@ impl LadderRows {
 }
 
 impl Store {
-    /// A payer's episode that has not ended; the newest where there are several.
+    /// The episode of a payer's money that has not ended; the newest where there are several.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -155,11 +163,11 @@ impl Store {
                 .await;
         }
         let text = "SELECT * FROM episode WHERE payer = $1 AND ended IS NULL \
-                    ORDER BY name DESC LIMIT 1";
+                    AND name NOT LIKE 'cap/%' ORDER BY name DESC LIMIT 1";
         self.one(query(text).bind(payer.to_string()), episode).await
     }
 
-    /// Every episode that has not ended.
+    /// Every episode of a payer's money that has not ended.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -167,11 +175,36 @@ impl Store {
         if let Self::Memory(store) = self {
             return store.read(|rows| rows.ladder.episodes(None, true)).await;
         }
-        let text = "SELECT * FROM episode WHERE ended IS NULL ORDER BY payer, name";
+        let text = "SELECT * FROM episode WHERE ended IS NULL AND name NOT LIKE 'cap/%' \
+                    ORDER BY payer, name";
         self.all(query(text), episode).await
     }
 
-    /// A payer's newest episodes, open or ended.
+    /// Every episode of a cap that has not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_cap_episodes(&self) -> Read<Vec<Episode>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.ladder.open_of_caps()).await;
+        }
+        let text = "SELECT * FROM episode WHERE ended IS NULL AND name LIKE 'cap/%' \
+                    ORDER BY payer, name";
+        self.all(query(text), episode).await
+    }
+
+    /// A payer's newest episodes of caps, open or ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cap_episodes(&self, payer: &PayerId, limit: u32) -> Read<Vec<Episode>> {
+        let text = "SELECT * FROM episode WHERE payer = $1 AND name LIKE 'cap/%' \
+                    ORDER BY stopping DESC LIMIT $2";
+        let query = query(text).bind(payer.to_string()).bind(i64::from(limit));
+        self.all(query, episode).await
+    }
+
+    /// The newest episodes of a payer's money, open or ended.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -186,7 +219,8 @@ impl Store {
                 })
                 .await;
         }
-        let text = "SELECT * FROM episode WHERE payer = $1 ORDER BY name DESC LIMIT $2";
+        let text = "SELECT * FROM episode WHERE payer = $1 AND name NOT LIKE 'cap/%' \
+                    ORDER BY name DESC LIMIT $2";
         let query = query(text).bind(payer.to_string()).bind(i64::from(limit));
         self.all(query, episode).await
     }

@@ -188,6 +188,12 @@ impl Rows {
         found.cloned().collect()
     }
 
+    pub(super) fn cap_payers(&self, cap: &CapId) -> Vec<PayerId> {
+        let shares = self.ledger.cap_shares.values();
+        let of_cap = shares.filter(|share| share.cap == *cap);
+        of_cap.map(|share| share.payer.clone()).collect()
+    }
+
     pub(super) fn capped_resources(
         &self,
         payer: &PayerId,

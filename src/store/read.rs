@@ -2,6 +2,7 @@
 
 use super::database::{Query, Row, query};
 use super::error::StoreError;
+use super::from_row::Fields;
 use super::memory::of;
 use super::work::{Intent, Notice, StoredInterval};
 use super::{Store, from_row, sql};
@@ -100,6 +101,16 @@ impl Store {
         let query = query("SELECT * FROM cap_share WHERE payer = $1 ORDER BY cap");
         self.all(query.bind(payer.to_string()), from_row::cap_share)
             .await
+    }
+
+    /// The payers that have a part of a cap.
+    pub async fn cap_payers(&self, cap: &CapId) -> Read<Vec<PayerId>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.cap_payers(cap)).await;
+        }
+        let query = query("SELECT payer FROM cap_share WHERE cap = $1 ORDER BY payer");
+        let payer = |row: &Row| Ok(PayerId::from(Fields(row).text("payer")?));
+        self.all(query.bind(cap.to_string()), payer).await
     }
 
     /// The figures of these caps in their newest periods; none of one that nobody passed yet.

@@ -4,6 +4,7 @@
     reason = "a test has a clock and settings of its own"
 )]
 
+mod capped;
 pub mod notices;
 
 use crate::stage::{Caller, Stage, address_of, exchange, until};

@@ -104,6 +104,7 @@ fn cap(period: CapPeriod) -> SpendCap {
         period,
         zone: "UTC".to_owned(),
         reason: "why".to_owned(),
+        stops: false,
     }
 }
 

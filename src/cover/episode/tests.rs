@@ -323,3 +323,14 @@ fn a_dry_run_says_when_each_machine_would_stop() {
     let refuse = Rung::Step(crate::cover::ladder::Step::RefuseRaising);
     assert_eq!(when(refuse), at(3_600));
 }
+
+#[test]
+fn the_run_of_a_cap_is_named_by_cap_and_period_and_is_no_run_of_money() {
+    let start = Timestamp::from_micros(1_793_491_200_000_000);
+    let cap = CapId::from("lab/account/a1");
+    let name = Episode::name_of_cap(&cap, start);
+    assert_eq!(Episode::cap_of(&name), Some((cap, start)));
+    let of_money = Episode::new(&PayerId::from("acme"), start);
+    assert_eq!(Episode::cap_of(&of_money.name), None);
+    assert_eq!(Episode::cap_of("cap/lab"), None);
+}

@@ -47,6 +47,7 @@ fn cap(
         period: period?,
         zone: seller.zone.clone(),
         reason: shape.reason.clone(),
+        stops: shape.stops,
     })
 }
 
