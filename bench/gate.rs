@@ -6,8 +6,9 @@
 //! proxy's own, by the scheduler's count; that figure repeats, calls a second and latency move with
 //! the neighbours. Rounds of the two are interleaved.
 //!
-//! `BENCH_CALLS` (`read raise sameness`), `BENCH_ROUNDS` (5), `BENCH_SECONDS` (3), `BENCH_GATE`
-//! (another gate's command line; `{config}` stands for the configuration that is written here).
+//! `BENCH_CALLS` (`read raise tls h2 sameness`), `BENCH_ROUNDS` (5), `BENCH_SECONDS` (3),
+//! `BENCH_GATE` (another gate's command line; `{config}` stands for the configuration that is
+//! written here).
 #![allow(
     clippy::disallowed_methods,
     reason = "a bench reads the clock and its settings"
@@ -23,9 +24,12 @@ mod measure;
 mod proxies;
 #[path = "gate/sameness.rs"]
 mod sameness;
+#[path = "gate/secured.rs"]
+mod secured;
 
-use load::{Figures, Kind};
+use load::{Figures, Kind, Way, Wire};
 use proxies::Proxy;
+use secured::Tls;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,26 +55,32 @@ async fn run(pinned: bool) -> Outcome<()> {
         .join(format!("bench-gate-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let backend = backend::start().await?;
-    let (gate, config) = proxies::gate(&folder, backend)?;
+    let (pair, tls) = secured::certificate(&folder)?;
+    let (gate, config) = proxies::gate(&folder, backend, &pair)?;
     let sides = [
         Side {
             name: "direct",
             proxy: None,
             address: backend,
         },
-        side("nginx", proxies::nginx(&folder, backend)?),
-        side("haproxy", proxies::haproxy(&folder, backend)?),
+        side("nginx", proxies::nginx(&folder, backend, &pair)?),
+        side("haproxy", proxies::haproxy(&folder, backend, &pair)?),
         side("gate", gate),
     ];
     for side in &sides {
-        load::until_ready(side.address).await?;
+        load::until_ready(&side.way(&Wire::Plain)).await?;
         if let Some(proxy) = &side.proxy {
             proxies::pin(proxy.pid(), 0);
         }
     }
     proxies::top_up(&config)?;
     let mut kept = Vec::new();
-    let done = everything(&sides, rounds, length, pinned, &mut kept).await;
+    let run = Run {
+        rounds,
+        length,
+        pinned,
+    };
+    let done = everything(&sides, &run, tls, &mut kept).await;
     drop(sides);
     std::fs::remove_dir_all(&folder)?;
     println!(
@@ -83,15 +93,20 @@ async fn run(pinned: bool) -> Outcome<()> {
 
 async fn everything(
     sides: &[Side],
-    rounds: u64,
-    length: Duration,
-    pinned: bool,
+    run: &Run,
+    tls: Tls,
     kept: &mut Vec<serde_json::Value>,
 ) -> Outcome<()> {
-    let wanted = std::env::var("BENCH_CALLS").unwrap_or_else(|_| "read raise sameness".to_owned());
+    let all = "read raise tls h2 sameness".to_owned();
+    let wanted = std::env::var("BENCH_CALLS").unwrap_or(all);
     for kind in [Kind::Read, Kind::Raise] {
         if wanted.contains(kind.name()) {
-            measured(sides, kind, rounds, length, pinned, kept).await?;
+            measured(sides, kind, &Wire::Plain, run, kept).await?;
+        }
+    }
+    for wire in [Wire::Tls(tls.clone()), Wire::Two(tls)] {
+        if wanted.contains(wire.name()) {
+            measured(&sides[1..], Kind::Read, &wire, run, kept).await?;
         }
     }
     if wanted.contains("sameness") {
@@ -101,10 +116,31 @@ async fn everything(
     Ok(())
 }
 
+/// How often and how long.
+struct Run {
+    rounds: u64,
+    length: Duration,
+    pinned: bool,
+}
+
 struct Side {
     name: &'static str,
     proxy: Option<Proxy>,
     address: SocketAddr,
+}
+
+impl Side {
+    /// How calls get there.
+    fn way(&self, wire: &Wire) -> Way {
+        let address = match (wire, &self.proxy) {
+            (Wire::Tls(_) | Wire::Two(_), Some(proxy)) => proxy.secured,
+            _ => self.address,
+        };
+        Way {
+            address,
+            wire: wire.clone(),
+        }
+    }
 }
 
 fn side(name: &'static str, proxy: Proxy) -> Side {
@@ -120,14 +156,15 @@ fn side(name: &'static str, proxy: Proxy) -> Side {
 async fn measured(
     sides: &[Side],
     kind: Kind,
-    rounds: u64,
-    length: Duration,
-    pinned: bool,
+    wire: &Wire,
+    run: &Run,
     kept: &mut Vec<serde_json::Value>,
 ) -> Outcome<()> {
+    let pinned = run.pinned;
     println!(
-        "{} call; CPU µs/call of the proxy; pinned: {pinned}",
-        kind.name()
+        "{} call {}; CPU µs/call of the proxy; pinned: {pinned}",
+        kind.name(),
+        wire.name()
     );
     println!(
         "{:>5} {:>8} {:>9} {:>12} {:>8} {:>8} {:>14}",
@@ -135,13 +172,14 @@ async fn measured(
     );
     for open in CONNECTIONS {
         let mut all: Vec<Vec<Figures>> = sides.iter().map(|_| Vec::new()).collect();
-        for round in 0..rounds {
+        for round in 0..run.rounds {
             for (side, figures) in sides.iter().zip(&mut all) {
-                let taken = one_round(side, kind, open, length).await;
+                let taken = one_round(side, kind, wire, open, run.length).await;
                 let taken =
                     taken.map_err(|fault| format!("{}, {open} open: {fault}", side.name))?;
                 kept.push(serde_json::json!({
-                    "bench": "gate", "call": kind.name(), "side": side.name, "open": open,
+                    "bench": "gate", "call": kind.name(), "wire": wire.name(),
+                    "side": side.name, "open": open,
                     "round": round, "calls": taken.calls, "micros": taken.micros,
                     "cpu_nanos": taken.cpu_nanos, "p50_micros": taken.p50,
                     "p99_micros": taken.p99, "pinned": pinned,
@@ -154,11 +192,18 @@ async fn measured(
     Ok(())
 }
 
-async fn one_round(side: &Side, kind: Kind, open: usize, length: Duration) -> Outcome<Figures> {
-    load::drive(side.address, kind, open, length / 8).await?;
+async fn one_round(
+    side: &Side,
+    kind: Kind,
+    wire: &Wire,
+    open: usize,
+    length: Duration,
+) -> Outcome<Figures> {
+    let to = side.way(wire);
+    load::drive(&to, kind, open, length / 8).await?;
     let pid = side.proxy.as_ref().map(Proxy::pid);
     let before = pid.map_or(0, measure::cpu_nanos);
-    let mut taken = load::drive(side.address, kind, open, length).await?;
+    let mut taken = load::drive(&to, kind, open, length).await?;
     taken.cpu_nanos = pid.map_or(0, measure::cpu_nanos).saturating_sub(before);
     Ok(taken)
 }

@@ -2,11 +2,12 @@
 
 use crate::Outcome;
 use crate::measure::per_mille;
+use crate::secured::{self, Tls};
 use faregate::cloudstack::query::ParamMap;
 use faregate::cloudstack::signature;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The customer's key and secret.
@@ -25,6 +26,17 @@ pub enum Kind {
     Raise,
 }
 
+impl Wire {
+    /// How rows call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Tls(_) => "tls",
+            Self::Two(_) => "h2",
+        }
+    }
+}
+
 impl Kind {
     pub fn name(self) -> &'static str {
         match self {
@@ -32,6 +44,24 @@ impl Kind {
             Self::Raise => "raise",
         }
     }
+}
+
+/// What goes over the connection.
+#[derive(Clone)]
+pub enum Wire {
+    /// HTTP/1.1 in plain.
+    Plain,
+    /// HTTP/1.1 over TLS.
+    Tls(Tls),
+    /// HTTP/2 over TLS, one stream at a time.
+    Two(Tls),
+}
+
+/// Where calls go, and how.
+#[derive(Clone)]
+pub struct Way {
+    pub address: SocketAddr,
+    pub wire: Wire,
 }
 
 /// What one round came to.
@@ -44,16 +74,11 @@ pub struct Figures {
 }
 
 /// Drives one address for so long, and counts what was answered.
-pub async fn drive(
-    address: SocketAddr,
-    kind: Kind,
-    open: usize,
-    length: Duration,
-) -> Outcome<Figures> {
+pub async fn drive(to: &Way, kind: Kind, open: usize, length: Duration) -> Outcome<Figures> {
     let start = Instant::now();
     let until = start + length;
     let callers: Vec<_> = (0..open)
-        .map(|number| tokio::spawn(caller(address, request(kind, number), until)))
+        .map(|number| tokio::spawn(caller(to.clone(), kind, number, until)))
         .collect();
     let mut latencies = Vec::new();
     for caller in callers {
@@ -71,13 +96,13 @@ pub async fn drive(
 }
 
 /// Waits until the address answers a call as the backend would.
-pub async fn until_ready(address: SocketAddr) -> Outcome<()> {
+pub async fn until_ready(to: &Way) -> Outcome<()> {
     let patience = Instant::now() + Duration::from_secs(30);
     loop {
-        match caller(address, request(Kind::Read, 0), Instant::now()).await {
+        match caller(to.clone(), Kind::Read, 0, Instant::now()).await {
             Ok(_) => return Ok(()),
             Err(fault) if Instant::now() > patience => {
-                return Err(format!("{address} does not answer: {fault}").into());
+                return Err(format!("{} does not answer: {fault}", to.address).into());
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
@@ -85,13 +110,28 @@ pub async fn until_ready(address: SocketAddr) -> Outcome<()> {
 }
 
 /// One connection: at least one call, then calls until the time is over.
-async fn caller(
-    address: SocketAddr,
+async fn caller(to: Way, kind: Kind, number: usize, until: Instant) -> std::io::Result<Vec<u64>> {
+    let stream = TcpStream::connect(to.address).await?;
+    stream.set_nodelay(true)?;
+    match &to.wire {
+        Wire::Plain => in_text(stream, request(kind, number), until).await,
+        Wire::Tls(tls) => {
+            let stream = secured::shake(tls, false, stream).await?;
+            in_text(stream, request(kind, number), until).await
+        }
+        Wire::Two(tls) => {
+            let stream = secured::shake(tls, true, stream).await?;
+            secured::in_frames(stream, &target(kind, number), until).await
+        }
+    }
+}
+
+/// Calls in HTTP/1.1, one after the other.
+async fn in_text(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     request: Vec<u8>,
     until: Instant,
 ) -> std::io::Result<Vec<u64>> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
     let mut answer = Vec::with_capacity(16 * 1024);
     let mut latencies = Vec::new();
     loop {
@@ -108,7 +148,10 @@ async fn caller(
 }
 
 /// Reads one answer whole; anything but 200 ends the bench.
-async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::Result<()> {
+async fn read_answer(
+    stream: &mut (impl AsyncRead + Unpin),
+    answer: &mut Vec<u8>,
+) -> std::io::Result<()> {
     let odd = |what: &str| std::io::Error::other(what.to_owned());
     answer.clear();
     loop {
@@ -137,6 +180,11 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::R
 
 /// A signed call, as a client sends it; each connection's deploys have a name of their own.
 fn request(kind: Kind, number: usize) -> Vec<u8> {
+    in_words(&target(kind, number))
+}
+
+/// Path and query of the same.
+fn target(kind: Kind, number: usize) -> String {
     let name = format!("bench-{number}");
     let of_kind: &[(&str, &str)] = match kind {
         Kind::Read => &[
@@ -153,11 +201,19 @@ fn request(kind: Kind, number: usize) -> Vec<u8> {
             ("name", &name),
         ],
     };
-    signed(of_kind, KEY, SECRET)
+    target_of(of_kind, KEY, SECRET)
 }
 
 /// A GET with these parameters, signed.
 pub fn signed(params: &[(&str, &str)], key: &str, secret: &str) -> Vec<u8> {
+    in_words(&target_of(params, key, secret))
+}
+
+fn in_words(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: cloud.example.com\r\nAccept: */*\r\n\r\n").into_bytes()
+}
+
+fn target_of(params: &[(&str, &str)], key: &str, secret: &str) -> String {
     let mut map = ParamMap::default();
     let always = [
         ("response", "json"),
@@ -170,7 +226,5 @@ pub fn signed(params: &[(&str, &str)], key: &str, secret: &str) -> Vec<u8> {
     }
     let signature = signature::sign(&map, secret.as_bytes());
     map.insert("signature", &signature);
-    let query = map.to_wire();
-    format!("GET /client/api?{query} HTTP/1.1\r\nHost: cloud.example.com\r\nAccept: */*\r\n\r\n")
-        .into_bytes()
+    format!("/client/api?{}", map.to_wire())
 }

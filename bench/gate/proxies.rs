@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::backend;
+use crate::secured::Pair;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 pub struct Proxy {
     child: Child,
     pub address: SocketAddr,
+    /// Where it speaks TLS.
+    pub secured: SocketAddr,
 }
 
 impl Proxy {
@@ -33,18 +36,21 @@ fn free_port() -> std::io::Result<SocketAddr> {
 }
 
 /// Debian's nginx as a plain proxy with kept-alive connections on both sides.
-pub fn nginx(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
-    let address = free_port()?;
+pub fn nginx(folder: &Path, backend: SocketAddr, pair: &Pair) -> Outcome<Proxy> {
+    let (address, secured) = (free_port()?, free_port()?);
     let config = format!(
         "worker_processes 1;\ndaemon off;\npid {0}/nginx.pid;\nerror_log {0}/nginx.log warn;\n\
          events {{ worker_connections 4096; }}\n\
          http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  server_tokens off;\n\
          \x20 upstream backend {{ server {backend}; keepalive 512; \
          keepalive_requests 1000000000; }}\n\
-         \x20 server {{\n    listen {address};\n    \
+         \x20 ssl_certificate {1};\n  ssl_certificate_key {2};\n  \
+         server {{\n    listen {address};\n    listen {secured} ssl http2;\n    \
          location / {{\n      proxy_pass http://backend;\n\
          \x20     proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n    }}\n  }}\n}}\n",
-        folder.display()
+        folder.display(),
+        pair.chain.display(),
+        pair.key.display()
     );
     let path = folder.join("nginx.conf");
     std::fs::write(&path, config)?;
@@ -58,17 +64,23 @@ pub fn nginx(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
     let child = command.spawn().map_err(|fault| {
         format!("nginx: {fault}; install it (Debian: apt-get install nginx-light) and run again")
     })?;
-    Ok(Proxy { child, address })
+    Ok(Proxy {
+        child,
+        address,
+        secured,
+    })
 }
 
 /// Debian's HAProxy as a plain proxy with kept-alive connections on both sides.
-pub fn haproxy(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
-    let address = free_port()?;
+pub fn haproxy(folder: &Path, backend: SocketAddr, pair: &Pair) -> Outcome<Proxy> {
+    let (address, secured) = (free_port()?, free_port()?);
     let config = format!(
         "global\n  nbthread 1\n  maxconn 4096\ndefaults\n  mode http\n  timeout connect 5s\n\
          \x20 timeout client 300s\n  timeout server 300s\n  http-reuse always\n\
-         frontend f\n  bind {address}\n  default_backend b\n\
-         backend b\n  server s {backend}\n"
+         frontend f\n  bind {address}\n  bind {secured} ssl crt {} alpn h2,http/1.1\n\
+         \x20 default_backend b\n\
+         backend b\n  server s {backend}\n",
+        pair.both.display()
     );
     let path = folder.join("haproxy.cfg");
     std::fs::write(&path, config)?;
@@ -81,7 +93,11 @@ pub fn haproxy(folder: &Path, backend: SocketAddr) -> Outcome<Proxy> {
     let child = command.spawn().map_err(|fault| {
         format!("haproxy: {fault}; install it (Debian: apt-get install haproxy) and run again")
     })?;
-    Ok(Proxy { child, address })
+    Ok(Proxy {
+        child,
+        address,
+        secured,
+    })
 }
 
 /// The bench's customer, beside the policies that the project ships as examples.
@@ -139,12 +155,16 @@ pub fn top_up(config: &Path) -> Outcome<()> {
 }
 
 /// The gate with one prepaid customer, eight domains down.
-pub fn gate(folder: &Path, backend: SocketAddr) -> Outcome<(Proxy, PathBuf)> {
-    let (address, ops) = (free_port()?, free_port()?);
+pub fn gate(folder: &Path, backend: SocketAddr, pair: &Pair) -> Outcome<(Proxy, PathBuf)> {
+    let (address, secured, ops) = (free_port()?, free_port()?, free_port()?);
     let config = format!(
-        "[listen]\ngate = \"{address}\"\nops = \"{ops}\"\nthreads = 1\n\n[upstream]\n\
+        "[listen]\ngate = \"{address}\"\nops = \"{ops}\"\nthreads = 1\n\n[listen.tls]\n\
+         gate = \"{secured}\"\n\
+         certificates = [{{ chain_file = \"{}\", key_file = \"{}\" }}]\n\n[upstream]\n\
          url = \"http://{backend}/client/api\"\nreader_key = \"bench\"\n\
-         reader_secret_file = \"reader.secret\"\n"
+         reader_secret_file = \"reader.secret\"\n",
+        pair.chain.display(),
+        pair.key.display()
     );
     let gate = folder.join("gate");
     let init = Command::new(env!("CARGO_BIN_EXE_faregate"))
@@ -177,7 +197,12 @@ pub fn gate(folder: &Path, backend: SocketAddr) -> Outcome<(Proxy, PathBuf)> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(|fault| format!("{program}: {fault}"))?;
-    Ok((Proxy { child, address }, path))
+    let proxy = Proxy {
+        child,
+        address,
+        secured,
+    };
+    Ok((proxy, path))
 }
 
 /// Puts a process, with all its threads, on one core where there are two; says whether it did.

@@ -262,6 +262,7 @@ impl Drop for Stage {
         stop_sandbox(&self.folder);
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.folder);
+            let _ = std::fs::remove_file(self.folder.with_extension("log"));
         }
     }
 }
