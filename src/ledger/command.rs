@@ -171,6 +171,23 @@ pub enum Payout {
     Wire(String),
 }
 
+/// Gift credit for a payer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PromoGrant {
+    /// The grant's name: the same name twice is one grant.
+    pub id: String,
+    /// To whom.
+    pub payer: PayerId,
+    /// How much, net.
+    pub amount: Micros,
+    /// Nothing of it is promised from then on; none where it does not end.
+    pub expires: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A refund of what is available.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refund {
@@ -438,25 +455,14 @@ pub enum Command {
     /// A receipt at the bank.
     BankReceipt(BankReceipt),
     /// Gift credit is granted.
-    PromoGrant {
-        /// The grant.
-        id: String,
-        /// To whom.
-        payer: PayerId,
-        /// How much, net.
-        amount: Micros,
-        /// When.
-        at: Timestamp,
-    },
-    /// What is left of a grant expires, as far as it is neither held nor spent.
+    PromoGrant(PromoGrant),
+    /// A grant came to its end: what is neither held nor spent of it expires.
     PromoExpire {
         /// The grant.
         id: String,
         /// Whose.
         payer: PayerId,
-        /// What is left of it; at most what is available expires.
-        amount: Micros,
-        /// When.
+        /// When; not before the grant's end.
         at: Timestamp,
     },
     /// Retention.

@@ -5,6 +5,7 @@
 
 mod cap;
 mod draft;
+mod grant;
 mod hold;
 mod items;
 mod paper;
@@ -14,7 +15,7 @@ mod renew;
 use super::chart;
 use super::command::{Command, Terms};
 use super::loaded::{Effects, Loaded};
-use super::records::{Account, BillingMode, PayerState, Purse};
+use super::records::{Account, BillingMode, PayerState};
 use super::refusal::LedgerRefusal;
 use crate::terms::ids::{PayerId, SellerId};
 use crate::terms::money::{Currency, Micros};
@@ -78,17 +79,8 @@ fn apply(command: &Command, draft: &mut Draft<'_>) -> Result<(), LedgerRefusal> 
         Command::ResaleOffset(it) => payment::offset(draft, it),
         Command::Reverse { of, .. } => payment::reverse(draft, of),
         Command::ProviderPayout { .. } => provider_payout(draft, command),
-        Command::PromoGrant { payer, amount, .. } => promo(
-            draft,
-            payer,
-            "promo-grant",
-            not_negative("gift credit", *amount)?,
-        ),
-        Command::PromoExpire { payer, amount, .. } => {
-            let left = draft.payer(payer)?.purse(Purse::PromoAvailable);
-            let gone = not_negative("gift credit", *amount)?.min(left.or_zero());
-            promo(draft, payer, "promo-expire", gone.negated()?)
-        }
+        Command::PromoGrant(it) => grant::grant(draft, it),
+        Command::PromoExpire { id, payer, .. } => grant::expire(draft, payer, id),
     }
 }
 
@@ -134,20 +126,6 @@ fn set_terms(draft: &mut Draft<'_>, payer: &PayerId, terms: Terms) -> Result<(),
     state.mode = terms.mode;
     state.credit_line = terms.credit_line;
     state.version += 1;
-    draft.refill(payer)
-}
-
-fn promo(
-    draft: &mut Draft<'_>,
-    payer: &PayerId,
-    event: &str,
-    amount: Micros,
-) -> Result<(), LedgerRefusal> {
-    let state = draft.payer(payer)?;
-    state.version += 1;
-    let cost = Account::Seller(state.seller.clone(), chart::PROMO_COST.to_owned());
-    let credit = Account::Payer(payer.clone(), Purse::PromoAvailable);
-    draft.post_for(payer, event, cost, credit, amount)?;
     draft.refill(payer)
 }
 

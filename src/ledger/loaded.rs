@@ -5,6 +5,7 @@
 //! same group sees what an earlier one did. Tests use it as books in memory.
 
 use super::caps::{Cap, CapShare};
+use super::grants::{self, Grant};
 use super::records::{Accrual, AccrualKey, Allocation, Document, Hold, Item, PayerState, Transfer};
 use super::touches::Touches;
 use crate::terms::ids::{CapId, DocumentId, HoldId, PayerId, SellerId, TransferId};
@@ -23,6 +24,8 @@ pub struct Loaded {
     pub caps: BTreeMap<CapId, Cap>,
     /// Payers' parts of caps.
     pub cap_shares: BTreeMap<(CapId, PayerId), CapShare>,
+    /// Grants of gift credit, by payer, soonest end first.
+    pub grants: BTreeMap<PayerId, Vec<Grant>>,
     /// Accrual rows.
     pub accruals: BTreeMap<AccrualKey, Accrual>,
     /// Items, by payer and id.
@@ -56,6 +59,8 @@ pub struct Effects {
     pub caps: Vec<Cap>,
     /// Payers' parts of caps in their new form.
     pub cap_shares: Vec<CapShare>,
+    /// Grants of gift credit, new or in their new form.
+    pub grants: Vec<Grant>,
     /// Accrual rows in their new form.
     pub accruals: Vec<Accrual>,
     /// The document that was issued.
@@ -89,6 +94,10 @@ impl Loaded {
         for share in &effects.cap_shares {
             let key = (share.cap.clone(), share.payer.clone());
             self.cap_shares.insert(key, share.clone());
+        }
+        for grant in &effects.grants {
+            let rows = self.grants.entry(grant.payer.clone()).or_default();
+            grants::put(rows, grant.clone());
         }
         for row in &effects.accruals {
             self.accruals.insert(row.key(), row.clone());

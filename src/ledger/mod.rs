@@ -8,6 +8,7 @@ pub mod chart;
 pub mod command;
 mod paper;
 pub mod decide;
+pub mod grants;
 pub mod loaded;
 pub mod records;
 pub mod refusal;

@@ -6,6 +6,7 @@ use super::things::OverLimit;
 use crate::terms::ids::{DocumentId, HoldId, PayerId};
 use crate::terms::money::{Micros, MoneyError};
 use crate::terms::quantity::QuantityOverflow;
+use crate::terms::time::Timestamp;
 
 /// Why a command was refused. A refused command changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -107,6 +108,20 @@ pub enum LedgerRefusal {
         /// What is left.
         available: Micros,
     },
+    /// A grant that would have ended before it began, or before one that ended already.
+    #[error("the gift credit would end at {expires}, which is over at {at}; name a later end")]
+    GrantOver {
+        /// Its end.
+        expires: Timestamp,
+        /// When it was to be given.
+        at: Timestamp,
+    },
+    /// No such grant.
+    #[error("the grant `{0}` of gift credit is not in the books")]
+    UnknownGrant(String),
+    /// The end of the grant has not come.
+    #[error("the grant `{0}` has not come to its end; it expires then, by itself")]
+    GrantRuns(String),
     /// There is money, but whoever a cap counts together would spend more than he may.
     #[error(transparent)]
     OverCap(#[from] Box<OverCap>),

@@ -71,7 +71,7 @@ impl Command {
                 };
                 format!("receipt/{}/{step}", it.id)
             }
-            Self::PromoGrant { id, .. } => format!("promo/{id}"),
+            Self::PromoGrant(it) => format!("promo/{}", it.id),
             Self::PromoExpire { id, .. } => format!("promo-expire/{id}"),
             Self::Retention(it) => format!("retention/{}", it.id),
             Self::WriteOff(it) => format!("write-off/{}", it.id),
@@ -94,13 +94,13 @@ impl Command {
             | Self::GiveBack { at, .. }
             | Self::Settle { at, .. }
             | Self::ProviderPayout { at, .. }
-            | Self::PromoGrant { at, .. }
             | Self::PromoExpire { at, .. }
             | Self::Correct { at, .. }
             | Self::Reverse { at, .. } => *at,
             Self::Renew(it) => it.at,
             Self::RenewAll(all) => all.first().map_or(Timestamp::default(), |it| it.at),
             Self::TopUp(it) => it.at,
+            Self::PromoGrant(it) => it.at,
             Self::Issue(it) => it.at,
             Self::CreditNote(it) => it.at,
             Self::Refund(it) => it.at,
@@ -133,7 +133,6 @@ impl Command {
         match self {
             Self::OpenPayer { payer, .. }
             | Self::SetTerms { payer, .. }
-            | Self::PromoGrant { payer, .. }
             | Self::PromoExpire { payer, .. } => t.payers.push(payer.clone()),
             Self::Hold { hold, legs, .. } | Self::HoldPassed { hold, legs, .. } => {
                 t.holds.push(*hold);
@@ -147,6 +146,7 @@ impl Command {
                 t.holds.push(*hold);
                 lines(&mut t, one_off);
             }
+            Self::PromoGrant(it) => t.payers.push(it.payer.clone()),
             Self::Renew(it) => renewal(&mut t, it),
             Self::RenewAll(all) => all.iter().for_each(|it| renewal(&mut t, it)),
             Self::Correct { lines: all, .. } => lines(&mut t, all),

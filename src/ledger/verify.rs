@@ -78,6 +78,39 @@ pub enum BookFault {
         /// Consumed in the period, say the parts.
         accrued_sum: i128,
     },
+    /// A grant of gift credit is not what the transfers say.
+    #[error("payer `{payer}`: the grant `{id}` is not what the transfers say")]
+    Grant {
+        /// Whose.
+        payer: PayerId,
+        /// Which.
+        id: String,
+    },
+    /// Gift credit that is of no grant.
+    #[error("payer `{payer}`: transfer `{transfer}` moves gift credit that is of no grant")]
+    GrantLost {
+        /// Whose.
+        payer: PayerId,
+        /// The transfer.
+        transfer: String,
+    },
+    /// Grants are not what is available and held.
+    #[error(
+        "payer `{payer}`: {left} millionths are left of grants, {unspent} of gift credit are \
+         available or held; {ended} are left of ended ones, {held} are held"
+    )]
+    Grants {
+        /// Whose.
+        payer: PayerId,
+        /// Left of all grants.
+        left: i128,
+        /// Available and held.
+        unspent: i128,
+        /// Left of those that came to their end.
+        ended: i128,
+        /// Held.
+        held: i128,
+    },
     /// The chain breaks at a transfer.
     #[error("the chain of hashes breaks at transfer `{0}`: it or one before it was changed")]
     Chain(String),

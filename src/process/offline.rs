@@ -10,6 +10,7 @@ use crate::config::vault::Vault;
 use crate::config::{self, Config};
 use crate::gate::explain::{As, explain};
 use crate::ledger::Command;
+use crate::ledger::command::PromoGrant;
 use crate::store::Work;
 use crate::terms::ids::PayerId;
 use anyhow::{Context, bail};
@@ -113,12 +114,14 @@ async fn credit(product: &wiring::Product, money: &Money) -> anyhow::Result<()> 
         super::console::credit(product, payer, *available, &id, "facts").await?;
     }
     if !gift.is_zero() {
-        let grant = Command::PromoGrant {
+        let grant = Command::PromoGrant(PromoGrant {
             id,
             payer: PayerId::from(payer.as_str()),
             amount: *gift,
+            expires: None,
+            reason: "facts".to_owned(),
             at: product.clock.billing(),
-        };
+        });
         product.store.submit(Work::of(grant)).await?;
     }
     Ok(())

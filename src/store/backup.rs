@@ -293,6 +293,14 @@ pub async fn rebuild(place: &Place, verified: &Verified) -> Result<usize, StoreE
     };
     copy::put_all(&mut connection, sql::PUT_PAYERS, rows, file).await?;
     copy::put_all(&mut connection, sql::PUT_CAPS, caps, file).await?;
+    let kept = &verified.grants;
+    let grants = verified.grants_rebuilt.iter();
+    let grants: Vec<Value> = grants
+        .filter(|row| !kept.contains(row))
+        .map(to_row::grant)
+        .collect();
+    let count = count + grants.len();
+    copy::put_all(&mut connection, sql::PUT_GRANTS, grants, file).await?;
     let closed = connection.close().await;
     closed.map_err(|error| StoreError::of(file, &error))?;
     Ok(count)

@@ -7,6 +7,7 @@ use super::sql::{CHAINED, TAIL};
 use super::{Store, from_row, group};
 use crate::ledger::caps::{self, Cap};
 use crate::ledger::chart;
+use crate::ledger::grants::{Anew, Grant};
 use crate::ledger::records::PayerState;
 use crate::ledger::verify::{BookFault, Sums, chain};
 
@@ -30,10 +31,14 @@ pub struct Verified {
     pub caps: Vec<Cap>,
     /// The same as open holds and payers' parts say that they are.
     pub caps_rebuilt: Vec<Cap>,
+    /// Grants of gift credit as they are kept.
+    pub grants: Vec<Grant>,
+    /// The same grants as the transfers say that they are.
+    pub grants_rebuilt: Vec<Grant>,
 }
 
 impl Store {
-    /// Checks sums, purses, holds, covers, items, caps and the chain of hashes.
+    /// Checks sums, purses, holds, covers, items, caps, grants and the chain of hashes.
     ///
     /// # Errors
     /// [`StoreError`] where the ledger cannot be read; what is wrong in it is in the answer.
@@ -55,7 +60,10 @@ pub(super) async fn verified(pool: &Pool, file: &'static str) -> Result<Verified
     let snapshot = pool.snapshot().await;
     let snapshot = snapshot.map_err(|error| StoreError::of(file, &error))?;
     let mut reading = Reading { snapshot, file };
-    let (sums, mut found) = reading.transfers().await?;
+    let grants = query("SELECT * FROM promo_grant");
+    let grants = reading.rows(grants, from_row::grant).await?;
+    let mut anew = Anew::beside(grants.clone());
+    let (sums, mut found) = reading.transfers(&mut anew).await?;
     let payers = query("SELECT * FROM payer");
     let payers = reading.rows(payers, from_row::payer).await?;
     let payers = payers
@@ -77,6 +85,9 @@ pub(super) async fn verified(pool: &Pool, file: &'static str) -> Result<Verified
     found.faults.extend(caps::faults(&newest, &shares, &holds));
     found.caps_rebuilt = caps::rebuilt(&newest, &shares, &holds);
     found.caps = newest;
+    found.faults.extend(anew.faults(&payers));
+    found.grants = grants;
+    found.grants_rebuilt = anew.rebuilt();
     found.balances = trial(&sums);
     found.rebuilt = sums.rebuilt(&payers, &holds);
     found.payers = payers.into_values().collect();
@@ -104,7 +115,7 @@ struct Reading {
 
 impl Reading {
     /// Every transfer once: those on the chain in its order, then the tail that is on none yet.
-    async fn transfers(&mut self) -> Result<(Sums, Verified), StoreError> {
+    async fn transfers(&mut self, anew: &mut Anew) -> Result<(Sums, Verified), StoreError> {
         let mut sums = Sums::default();
         let mut found = Verified::default();
         let mut hash = [0; 32];
@@ -122,12 +133,14 @@ impl Reading {
                     hash = row.hash;
                 }
                 sums.take(&row.transfer);
+                anew.take(&row.transfer);
                 found.transfers += 1;
             }
         }
         if let Snapshot::Postgres(_) = self.snapshot {
             for transfer in self.rows(Query::of(TAIL), from_row::transfer).await? {
                 sums.take(&transfer);
+                anew.take(&transfer);
                 found.transfers += 1;
             }
         }

@@ -49,7 +49,7 @@ macro_rules! table {
 }
 
 /// Every table but `transfer`, in an order in which it may be read.
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     table!("meta" by "key" (0 key text, 1 value text)),
     table!("command" by "name" (0 name text, 1 digest text, 2 body text)),
     table!("payer" by "id" (
@@ -69,6 +69,10 @@ const TABLES: [Table; 12] = [
     table!("cap_share" by "cap, payer" (
         0 cap text, 1 payer text, 2 start_at number, 3 covered number, 4 metered number,
         5 one_off number
+    )),
+    table!("promo_grant" by "payer, id" (
+        0 payer text, 1 id text, 2 amount number, 3 remaining number, 4 expired number,
+        5 expires number, 6 ended number, 7 reason text, 8 at number
     )),
     table!("accrual" by "payer, month" (
         0 payer text, 1 month text, 2 zone text, 3 line text, 4 tax_group text,

@@ -7,6 +7,7 @@ use super::work::{Intent, IntentStatus, Notice, StoredInterval};
 use crate::cloudstack::usage_type::UsageType;
 use crate::ledger::caps::{Cap, CapShare, CappedResource};
 use crate::ledger::chart;
+use crate::ledger::grants::Grant;
 use crate::ledger::records::{
     Accrual, Allocation, BillingMode, Document, DocumentKind, Hold, HoldStatus, Item, PayerState,
     Transfer,
@@ -151,6 +152,21 @@ pub(super) fn cap_share(row: &Row) -> Read<CapShare> {
         covered: f.money("covered")?,
         metered: f.money("metered")?,
         one_off: f.money("one_off")?,
+    })
+}
+
+pub(super) fn grant(row: &Row) -> Read<Grant> {
+    let f = Fields(row);
+    Ok(Grant {
+        payer: PayerId::from(f.text("payer")?),
+        id: f.text("id")?,
+        amount: f.money("amount")?,
+        left: f.money("remaining")?,
+        expired: f.money("expired")?,
+        expires: f.maybe_number("expires")?.map(Timestamp::from_micros),
+        ended: f.number("ended")? != 0,
+        reason: f.text("reason")?,
+        at: f.time("at")?,
     })
 }
 

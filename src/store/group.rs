@@ -10,6 +10,7 @@ use super::sql::Sql;
 use super::work::{Done, Work};
 use super::{claims, from_row, lock, sql};
 use crate::crash::{self, Point};
+use crate::ledger::grants;
 use crate::ledger::records::Account;
 use crate::ledger::things::Things;
 use crate::ledger::touches::Touches;
@@ -239,6 +240,7 @@ impl Group<'_> {
         {
             loaded.payers.insert(state.payer.clone(), state);
         }
+        self.load_grants(&mut loaded).await?;
         self.load_papers(&touches, &mut loaded).await?;
         Ok(loaded)
     }
@@ -283,6 +285,15 @@ impl Group<'_> {
         for share in shares.await? {
             let key = (share.cap.clone(), share.payer.clone());
             loaded.cap_shares.insert(key, share);
+        }
+        Ok(())
+    }
+
+    /// The grants of gift credit of whoever is read.
+    async fn load_grants(&mut self, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let payers = texts(loaded.payers.keys());
+        for row in self.rows(sql::GRANTS, payers, from_row::grant).await? {
+            grants::put(loaded.grants.entry(row.payer.clone()).or_default(), row);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::facts::Facts;
 use super::ladder::LadderRows;
 use super::work::{Done, Intent, IntentChange, IntervalChange, Notice, StoredInterval, Work};
 use crate::ledger::caps::{Cap, CapShare, CappedResource};
+use crate::ledger::grants::Grant;
 use crate::ledger::records::{Accrual, Hold, HoldStatus, Transfer};
 use crate::ledger::things::{Amounts, Things};
 use crate::ledger::{Command, LedgerRefusal, Loaded, decide};
@@ -181,6 +182,16 @@ impl Rows {
     pub(super) fn cap_shares(&self, payer: &PayerId) -> Vec<CapShare> {
         let rows = self.ledger.cap_shares.values();
         rows.filter(|row| row.payer == *payer).cloned().collect()
+    }
+
+    pub(super) fn grants(&self, payer: &PayerId) -> Vec<Grant> {
+        let rows = self.ledger.grants.get(payer);
+        rows.cloned().unwrap_or_default()
+    }
+
+    pub(super) fn grants_due(&self, at: Timestamp) -> Vec<Grant> {
+        let rows = self.ledger.grants.values().flatten();
+        rows.filter(|row| row.is_due(at)).cloned().collect()
     }
 
     pub(super) fn caps(&self, ids: &[CapId]) -> Vec<Cap> {

@@ -7,6 +7,7 @@ use super::memory::of;
 use super::work::{Intent, Notice, StoredInterval};
 use super::{Store, from_row, sql};
 use crate::ledger::caps::{Cap, CapShare, CappedResource};
+use crate::ledger::grants::{self, Grant};
 use crate::ledger::records::{Accrual, Document, Hold, Item, PayerState, Transfer};
 use crate::ledger::things::Things;
 use crate::terms::ids::{CapId, DocumentId, HoldId, JobId, PayerId, ResourceId, SellerId};
@@ -111,6 +112,31 @@ impl Store {
         let query = query("SELECT payer FROM cap_share WHERE cap = $1 ORDER BY payer");
         let payer = |row: &Row| Ok(PayerId::from(Fields(row).text("payer")?));
         self.all(query.bind(cap.to_string()), payer).await
+    }
+
+    /// A payer's grants of gift credit, soonest end first.
+    pub async fn grants(&self, payer: &PayerId) -> Read<Vec<Grant>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.grants(payer)).await;
+        }
+        let query = query("SELECT * FROM promo_grant WHERE payer = $1").bind(payer.to_string());
+        let mut rows = Vec::new();
+        for row in self.all(query, from_row::grant).await? {
+            grants::put(&mut rows, row);
+        }
+        Ok(rows)
+    }
+
+    /// Grants of gift credit whose end has come by then and was not booked yet.
+    pub async fn grants_due(&self, at: Timestamp) -> Read<Vec<Grant>> {
+        if let Self::Memory(store) = self {
+            return store.read(|rows| rows.grants_due(at)).await;
+        }
+        let query = query(
+            "SELECT * FROM promo_grant WHERE ended = 0 AND expires IS NOT NULL \
+             AND expires <= $1 ORDER BY expires, payer, id",
+        );
+        self.all(query.bind(at.micros()), from_row::grant).await
     }
 
     /// The figures of these caps in their newest periods; none of one that nobody passed yet.

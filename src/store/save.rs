@@ -7,6 +7,7 @@ use super::sql::Sql;
 use super::work::{Done, IntentChange, IntervalChange, Work};
 use super::{from_row, sql, to_row};
 use crate::ledger::caps::CapShare;
+use crate::ledger::grants::Grant;
 use crate::ledger::verify::chain;
 use crate::ledger::{Command, Effects};
 use serde_json::{Value, json};
@@ -44,6 +45,10 @@ impl Group<'_> {
         let shares = |row: &CapShare| (row.cap.clone(), row.payer.clone());
         let shares = last(&effects, |e| &e.cap_shares, shares);
         self.bulk(sql::PUT_CAP_SHARES, shares.map(to_row::cap_share))
+            .await?;
+        let grants = |row: &Grant| (row.payer.clone(), row.id.clone());
+        let grants = last(&effects, |e| &e.grants, grants);
+        self.bulk(sql::PUT_GRANTS, grants.map(to_row::grant))
             .await?;
         let accruals = last(&effects, |e| &e.accruals, |row| row.key());
         self.bulk(sql::PUT_ACCRUALS, accruals.map(to_row::accrual))

@@ -115,6 +115,7 @@ pub(super) const INTERVALS_OF: Sql = of_ids!(
     " ORDER BY start_at, id"
 );
 pub(super) const PAYERS: Sql = of_ids!("SELECT * FROM payer WHERE", "id", "");
+pub(super) const GRANTS: Sql = of_ids!("SELECT * FROM promo_grant WHERE", "payer", "");
 pub(super) const ACCRUALS: Sql = Sql {
     sqlite: "SELECT a.* FROM json_each($1) AS j CROSS JOIN accrual AS a \
         ON a.payer = j.value ->> 0 AND a.month = j.value ->> 1",
@@ -217,6 +218,10 @@ pub(super) const PUT_CAP_SHARES: Sql = put!("cap_share" (
     0 cap text, 1 payer text, 2 start_at number, 3 covered number, 4 metered number,
     5 one_off number
 ) replace!("cap, payer": start_at covered metered one_off));
+pub(super) const PUT_GRANTS: Sql = put!("promo_grant" (
+    0 payer text, 1 id text, 2 amount number, 3 remaining number, 4 expired number,
+    5 expires number, 6 ended number, 7 reason text, 8 at number
+) replace!("payer, id": amount remaining expired expires ended reason at));
 pub(super) const PUT_ACCRUALS: Sql = put!("accrual" (
     0 payer text, 1 month text, 2 zone text, 3 line text, 4 tax_group text, 5 quantity text,
     6 total number, 7 promo_total number, 8 invoiced number, 9 promo_invoiced number

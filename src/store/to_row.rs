@@ -3,6 +3,7 @@
 use super::work::{Intent, Notice, StoredInterval};
 use crate::ledger::caps::{Cap, CapShare};
 use crate::ledger::chart;
+use crate::ledger::grants::Grant;
 use crate::ledger::records::{
     Account, Accrual, Allocation, BillingMode, Document, Hold, HoldStatus, Item, PayerState,
     Transfer,
@@ -118,6 +119,20 @@ pub(super) fn cap_share(row: &CapShare) -> Value {
         row.covered.get(),
         row.metered.get(),
         row.one_off.get(),
+    ])
+}
+
+pub(super) fn grant(row: &Grant) -> Value {
+    json!([
+        row.payer.as_str(),
+        row.id,
+        row.amount.get(),
+        row.left.get(),
+        row.expired.get(),
+        row.expires.map(crate::terms::time::Timestamp::micros),
+        i64::from(row.ended),
+        row.reason,
+        row.at.micros(),
     ])
 }
 

@@ -4,7 +4,7 @@
 use faregate::ledger::chart;
 use faregate::ledger::command::{
     BankReceipt, CreditNote, Dispute, DisputeStep, Exchange, HoldLeg, Issue, LineAmount, LineTotal,
-    Paper, Payout, ReceiptStep, Refund, Renew, ResaleCollect, ResaleOffset, Retention,
+    Paper, Payout, PromoGrant, ReceiptStep, Refund, Renew, ResaleCollect, ResaleOffset, Retention,
     RetentionStep, RevenueAmount, TaxAmount, Terms, TopUp, WriteOff,
 };
 use faregate::ledger::records::BillingMode;
@@ -233,12 +233,14 @@ fn tax_at_top_up_is_taken_at_once_and_goes_back_with_the_rest() {
 fn gift_credit_is_held_accrued_and_used_before_the_wallet_is_billed() {
     let mut books = Books::prepaid();
     books.books(
-        Command::PromoGrant {
+        Command::PromoGrant(PromoGrant {
             id: "g1".to_owned(),
             payer: ann(),
             amount: m("1"),
+            expires: Some(at().plus(1)),
+            reason: "welcome".to_owned(),
             at: at(),
-        },
+        }),
         &["promo-grant promo_cost > promo.available 1.000000"],
     );
     books.books(
@@ -274,8 +276,7 @@ fn gift_credit_is_held_accrued_and_used_before_the_wallet_is_billed() {
         Command::PromoExpire {
             id: "g1".to_owned(),
             payer: ann(),
-            amount: m("1"),
-            at: at(),
+            at: at().plus(1),
         },
         &["promo-expire promo.available > promo_cost 0.300000"],
     );

@@ -13,7 +13,7 @@ use std::fs;
 use faregate::cloudstack::usage_type::UsageType;
 use faregate::cover::forecast::forecast;
 use faregate::ledger::LedgerRefusal;
-use faregate::ledger::command::Command;
+use faregate::ledger::command::{Command, PromoGrant};
 use faregate::ledger::records::{HoldStatus, Purse};
 use faregate::terms::ids::PayerId;
 use faregate::terms::money::Micros;
@@ -30,12 +30,14 @@ impl Story {
             ("top-up", [money, "tax", tax]) => {
                 self.top_up(&payer, amount(money), Some(amount(tax)));
             }
-            ("promo", [money]) => self.apply(&Command::PromoGrant {
+            ("promo", [money]) => self.apply(&Command::PromoGrant(PromoGrant {
                 id: "gift".to_owned(),
                 payer,
                 amount: amount(money),
+                expires: None,
+                reason: "welcome".to_owned(),
                 at: t0(),
-            }),
+            })),
             ("deploy", [vm, "at", at]) => self.hold(&payer, vm, instant(at)).unwrap(),
             ("refused", [vm, "at", at, "short", short]) => {
                 let refusal = self.hold(&payer, vm, instant(at)).unwrap_err();

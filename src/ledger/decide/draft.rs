@@ -1,6 +1,8 @@
 //! Pure: the effects of one command while they are being put together.
 
+use super::grant;
 use crate::ledger::caps::{Cap, CapShare};
+use crate::ledger::grants::Grant;
 use crate::ledger::loaded::{Effects, Loaded};
 use crate::ledger::records::{
     Account, Accrual, AccrualKey, Allocation, Document, Hold, Item, PayerState, Purse, Transfer,
@@ -26,6 +28,7 @@ pub(super) struct Draft<'a> {
     accruals: BTreeMap<AccrualKey, Accrual>,
     caps: BTreeMap<CapId, Cap>,
     shares: BTreeMap<(CapId, PayerId), CapShare>,
+    grants: BTreeMap<PayerId, Vec<Grant>>,
 }
 
 impl<'a> Draft<'a> {
@@ -43,10 +46,12 @@ impl<'a> Draft<'a> {
             accruals: BTreeMap::new(),
             caps: BTreeMap::new(),
             shares: BTreeMap::new(),
+            grants: BTreeMap::new(),
         }
     }
 
     pub(super) fn finish(self, digest: [u8; 32]) -> Effects {
+        let grants = self.changed_grants();
         Effects {
             name: self.name,
             digest,
@@ -56,6 +61,7 @@ impl<'a> Draft<'a> {
             holds: self.holds,
             caps: self.caps.into_values().collect(),
             cap_shares: self.shares.into_values().collect(),
+            grants,
             accruals: self.accruals.into_values().collect(),
             document: self.document,
             items: self.items.into_values().collect(),
@@ -115,6 +121,28 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// Whether he was ever granted gift credit.
+    pub(super) fn has_grants(&self, payer: &PayerId) -> bool {
+        self.grants.contains_key(payer) || self.loaded.grants.contains_key(payer)
+    }
+
+    /// A payer's grants of gift credit, soonest end first.
+    pub(super) fn grants(&mut self, payer: &PayerId) -> &mut Vec<Grant> {
+        let loaded = self.loaded.grants.get(payer);
+        let rows = || loaded.cloned().unwrap_or_default();
+        self.grants.entry(payer.clone()).or_insert_with(rows)
+    }
+
+    /// The grants that are new or not what they were.
+    fn changed_grants(&self) -> Vec<Grant> {
+        let known = |row: &Grant| {
+            let before = self.loaded.grants.get(&row.payer);
+            before.is_some_and(|rows| rows.contains(row))
+        };
+        let rows = self.grants.values().flatten();
+        rows.filter(|row| !known(row)).cloned().collect()
+    }
+
     /// The accrual row of this key, empty where nothing accrued yet.
     pub(super) fn accrual(&mut self, key: AccrualKey) -> &mut Accrual {
         let loaded = self.loaded;
@@ -154,6 +182,7 @@ impl<'a> Draft<'a> {
         }
         self.shift(&debit, amount.negated()?)?;
         self.shift(&credit, amount)?;
+        grant::follow(self, (&debit, &credit), amount)?;
         self.transfers.push(Transfer {
             id: transfer_name(&self.name, self.transfers.len()),
             seller: books.0,
@@ -242,6 +271,7 @@ impl<'a> Draft<'a> {
 
     /// Fills the cover up from what is available above the floor, and the gift part likewise.
     pub(super) fn refill(&mut self, payer: &PayerId) -> Result<(), LedgerRefusal> {
+        grant::end_due(self, payer)?;
         let state = self.payer(payer)?;
         let wallet = state.cover_short()?.min(state.spendable()?.or_zero());
         let short = state.promo_cover_target.minus(state.promo_cover()?)?;

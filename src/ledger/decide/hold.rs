@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::renew::add_line;
-use super::{cap, not_negative};
+use super::{cap, grant, not_negative};
 use crate::ledger::command::{HoldLeg, LineAmount};
 use crate::ledger::records::{Hold, HoldStatus, PayerState, Purse};
 use crate::ledger::refusal::LedgerRefusal;
@@ -18,6 +18,9 @@ pub(super) fn hold(
 ) -> Result<(), LedgerRefusal> {
     for leg in legs {
         bounded(leg)?;
+        if !leg.promo.is_zero() {
+            grant::end_due(draft, &leg.payer)?;
+        }
         let state = draft.payer(&leg.payer)?;
         admit(state, leg)?;
         cap::pass(draft, leg)?;

@@ -201,9 +201,11 @@ pub(super) fn offset(draft: &mut Draft<'_>, it: &ResaleOffset) -> Result<(), Led
 }
 
 /// Events that are undone by a command of their own, and which.
-const UNDONE_OTHERWISE: [(&str, &str); 10] = [
+const UNDONE_OTHERWISE: [(&str, &str); 12] = [
     ("hold", "give the hold back"),
     ("promo-hold", "give the hold back"),
+    ("promo-grant", "a grant ends at its end"),
+    ("promo-expire", "grant it anew"),
     ("give-back", "hold anew"),
     ("accrue", "book a correction of the lines"),
     ("one-off", "book a correction of the lines"),
@@ -221,7 +223,9 @@ pub(super) fn reverse(draft: &mut Draft<'_>, of: &TransferId) -> Result<(), Ledg
         return Err(LedgerRefusal::UnknownCommand(of.to_string()));
     };
     let mut payers: Vec<PayerId> = Vec::new();
-    for row in past.iter().filter(|row| row.event != "refill") {
+    // What ended meanwhile stays ended.
+    let aside = |row: &&Transfer| row.event != "refill" && !ended_beside(of, row);
+    for row in past.iter().filter(aside) {
         if let Some((_, instead)) = UNDONE_OTHERWISE
             .iter()
             .find(|(event, _)| *event == row.event)
@@ -238,6 +242,11 @@ pub(super) fn reverse(draft: &mut Draft<'_>, of: &TransferId) -> Result<(), Ledg
         came_in(draft, &payer, None)?;
     }
     Ok(())
+}
+
+/// A grant that came to its end within a command of another cause.
+fn ended_beside(of: &TransferId, row: &Transfer) -> bool {
+    row.event == "promo-expire" && !of.as_str().starts_with("promo-expire/")
 }
 
 fn book_back(

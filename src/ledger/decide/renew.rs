@@ -1,7 +1,7 @@
 //! Pure: consumption accrues, the cover is filled up or let go; corrections and retention.
 
 use super::draft::Draft;
-use super::{cap, not_negative};
+use super::{cap, grant, not_negative};
 use crate::ledger::command::{LineAmount, LineTotal, Renew, Retention, RetentionStep};
 use crate::ledger::records::{AccrualKey, Purse};
 use crate::ledger::refusal::LedgerRefusal;
@@ -13,6 +13,9 @@ use crate::terms::money::Micros;
 pub(super) fn renew(draft: &mut Draft<'_>, renew: &Renew) -> Result<(), LedgerRefusal> {
     not_negative("the cover's target", renew.cover_target)?;
     not_negative("the gift cover's target", renew.promo_cover_target)?;
+    // What ends now was counted on: another version, so that it is computed again without it.
+    draft.payer(&renew.payer)?;
+    grant::end_due(draft, &renew.payer)?;
     let state = draft.payer(&renew.payer)?;
     if state.version != renew.expected_version {
         return Err(LedgerRefusal::Conflict {
@@ -29,7 +32,8 @@ pub(super) fn renew(draft: &mut Draft<'_>, renew: &Renew) -> Result<(), LedgerRe
     cap::renew(draft, &renew.payer, &renew.caps)?;
     let (wallet, promo) = take_totals(draft, &renew.payer, &renew.totals)?;
     consume(draft, &renew.payer, wallet, WALLET)?;
-    consume(draft, &renew.payer, promo, PROMO)
+    consume(draft, &renew.payer, promo, PROMO)?;
+    grant::end_due(draft, &renew.payer)
 }
 
 /// The sums of the differences: wallet, gift credit.
@@ -68,6 +72,8 @@ fn consume(
     let [available, held, accrued] = trio;
     if consumed.is_negative() {
         draft.shove(payer, "accrue", available, accrued, consumed)?;
+        // What comes back of a grant that ended does not go into the cover.
+        grant::end_due(draft, payer)?;
     }
     let consumed = consumed.or_zero();
     let state = draft.payer(payer)?;

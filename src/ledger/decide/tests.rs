@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::ledger::command::*;
+use crate::ledger::records::Purse;
 use crate::ledger::verify::Sums;
 use crate::terms::ids::{CallId, DocumentId, HoldId, PriceLineId, TransferId};
 use crate::terms::quantity::UnitMicros;
 use crate::terms::time::BillingMonth;
 use proptest::prelude::*;
 
+mod grants;
 mod moved;
 mod passed;
 mod renewals;

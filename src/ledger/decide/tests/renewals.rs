@@ -28,12 +28,7 @@ fn a_hold_that_settles_while_a_renewal_is_computed_stays_in_the_cover() {
 fn a_hold_of_gift_credit_that_settles_meanwhile_is_a_conflict() {
     let mut books = Books::opened(BillingMode::Prepaid, "0");
     books.ok(&top_up("p1", m("1")));
-    books.ok(&Command::PromoGrant {
-        id: "g1".to_owned(),
-        payer: acme(),
-        amount: m("1"),
-        at: at(0),
-    });
+    books.ok(&grants::grant("g1", "1", None));
     let mut held = hold(1, m("0.4"));
     if let Command::Hold { legs, .. } = &mut held {
         legs[0].promo = m("0.1");

@@ -1,0 +1,30 @@
+-- Gift credit by grant. `remaining` is what of it is neither spent nor expired; what is spent or
+-- expires leaves the grant that ends soonest. `ended`: it came to its end.
+CREATE TABLE promo_grant (
+    payer     TEXT NOT NULL,
+    id        TEXT NOT NULL,
+    amount    INTEGER NOT NULL,
+    remaining INTEGER NOT NULL,
+    expired   INTEGER NOT NULL,
+    expires   INTEGER,
+    ended     INTEGER NOT NULL,
+    reason    TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (payer, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX promo_grant_running ON promo_grant (expires)
+    WHERE ended = 0 AND expires IS NOT NULL;
+
+-- What was given before is one grant a payer, without an end, made of the transfers.
+INSERT INTO promo_grant (payer, id, amount, remaining, expired, expires, ended, reason, at)
+SELECT g.payer, 'before-grants', g.granted, p.promo_available + p.promo_held, g.expired, NULL, 0,
+    'granted before grants were kept apart', g.at
+FROM (
+    SELECT payer, min(at) AS at,
+        sum(CASE WHEN debit LIKE 'seller:%' THEN amount ELSE 0 END) AS granted,
+        sum(CASE WHEN credit LIKE 'seller:%' THEN amount ELSE 0 END) AS expired
+    FROM transfer
+    WHERE (debit LIKE 'seller:%' AND credit = 'payer:' || payer || '/promo.available')
+        OR (credit LIKE 'seller:%' AND debit = 'payer:' || payer || '/promo.available')
+    GROUP BY payer
+) AS g JOIN payer AS p ON p.id = g.payer;
