@@ -1,5 +1,6 @@
 //! Edge: `faregate ledger backup`, `restore`, `drill` and `rebuild`: the books as a whole.
 
+use super::grant;
 use super::ledger::{block_on, load};
 use crate::clock::Clock;
 use crate::ledger::caps::Cap;
@@ -100,6 +101,7 @@ fn drilled(folder: &Path, aside: &Path) -> anyhow::Result<ExitCode> {
         let verified = store.verify().await?;
         store.close().await;
         let differ = compare(&verified.payers, &verified.rebuilt);
+        let grants = grant::compare(&verified);
         println!(
             "{} transfers as of {}; sums, purses, holds, items and the chain are sound; {} of {} \
              payers rebuilt as they are kept",
@@ -108,7 +110,7 @@ fn drilled(folder: &Path, aside: &Path) -> anyhow::Result<ExitCode> {
             verified.payers.len() - differ,
             verified.payers.len()
         );
-        Ok(if differ == 0 {
+        Ok(if differ == 0 && grants == 0 {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -130,13 +132,16 @@ pub fn rebuild(arguments: &RebuildArguments) -> anyhow::Result<ExitCode> {
         store.close().await;
         let differ = compare(&verified.payers, &verified.rebuilt);
         let over = compare_caps(&verified.caps, &verified.caps_rebuilt);
+        let grants = grant::compare(&verified);
         println!(
-            "{} transfers; {differ} of {} payers and {over} of {} caps differ from what they say",
+            "{} transfers; {differ} of {} payers, {over} of {} caps and {grants} of {} grants \
+             differ from what they say",
             verified.transfers,
             verified.payers.len(),
-            verified.caps.len()
+            verified.caps.len(),
+            verified.grants.len()
         );
-        if differ == 0 && over == 0 {
+        if differ == 0 && over == 0 && grants == 0 {
             return Ok(ExitCode::SUCCESS);
         }
         if !arguments.write {

@@ -69,6 +69,15 @@ pub enum LedgerQuestion {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Gift credit by grant, soonest end first
+    Grants {
+        /// The configuration
+        #[arg(long)]
+        config: PathBuf,
+        /// Whose; everybody's where nobody is named
+        #[arg(long)]
+        payer: Option<String>,
+    },
     /// A payer's newest transfers
     Transfers {
         /// The configuration
@@ -110,6 +119,7 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
     let path = match question {
         LedgerQuestion::Verify { config }
         | LedgerQuestion::Balances { config }
+        | LedgerQuestion::Grants { config, .. }
         | LedgerQuestion::Transfers { config, .. } => config,
         LedgerQuestion::Exposure { config } => return exposure::run(&load(config)?),
         LedgerQuestion::Backup(arguments) => return books::back_up(arguments),
@@ -126,6 +136,9 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
             LedgerQuestion::Balances { .. } => balances(&store).await,
             LedgerQuestion::Transfers { payer, rows, .. } => {
                 transfers(&store, &PayerId::from(payer.as_str()), *rows).await
+            }
+            LedgerQuestion::Grants { payer, .. } => {
+                super::grant::list(&store, payer.as_deref()).await
             }
             _ => verify(&store).await,
         }
@@ -152,11 +165,14 @@ async fn balances(store: &Store) -> anyhow::Result<ExitCode> {
     for state in store.payers().await? {
         let of = |purse| state.purse(purse);
         println!(
-            "{}  available {}  held {}  accrued {}  {}",
+            "{}  available {}  held {}  accrued {}  gift {} {} {}  {}",
             state.payer,
             of(Purse::Available),
             of(Purse::Held),
             of(Purse::Accrued),
+            of(Purse::PromoAvailable),
+            of(Purse::PromoHeld),
+            of(Purse::PromoAccrued),
             state.currency,
         );
     }

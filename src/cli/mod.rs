@@ -5,6 +5,7 @@ mod forms;
 mod check;
 mod demo;
 mod exposure;
+mod grant;
 mod init;
 mod key;
 mod ladder;
@@ -72,6 +73,8 @@ enum Role {
     Sign(sign::SignArguments),
     /// Credit a customer's payment at a running node
     TopUp(ledger::TopUpArguments),
+    /// Grant a customer gift credit at a running node
+    Grant(grant::GrantArguments),
     /// Look at the books
     Ledger {
         #[command(subcommand)]
@@ -119,6 +122,7 @@ pub fn run() -> ExitCode {
         Role::Probe(arguments) => probe::run(&arguments),
         Role::Sign(arguments) => sign::run(&arguments),
         Role::TopUp(arguments) => ledger::top_up(&arguments),
+        Role::Grant(arguments) => grant::run(&arguments),
         Role::Ledger { what } => ledger::run(&what),
         Role::Ladder(arguments) => ladder::run(&arguments),
         Role::Policy { what } => policy::run(&what),

@@ -30,9 +30,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
+mod ends;
 mod facts;
 mod late;
 mod used_up;
+
+pub use ends::end_due;
 
 /// A hold that came in between makes a renewal stale; this many in a row are not to be expected.
 const CONFLICTS_MAX: usize = 32;
@@ -164,9 +167,11 @@ impl Renewals {
         }
         // The resellers above him are renewed with him, and none of them further than his step.
         let mut steps = BTreeSet::new();
-        for one in self.rules.load_full().chain_of(payer) {
-            steps.extend(self.steps(&one, now).await?);
+        let chain = self.rules.load_full().chain_of(payer);
+        for one in &chain {
+            steps.extend(self.steps(one, now).await?);
         }
+        steps.extend(self.before_ends(&chain, now).await?);
         if steps.is_empty() {
             steps.insert(now);
         }
@@ -248,7 +253,9 @@ impl Renewals {
             }
             match self.store.submit(Work::of(cover::command(&renewals))).await {
                 Ok(done) => return self.tell_all(&rules, &renewals, &done, through).await,
-                Err(StoreError::Refused(LedgerRefusal::Conflict { .. })) => {}
+                Err(StoreError::Refused(LedgerRefusal::Conflict { .. })) => {
+                    self.end_before(&chain, through).await?;
+                }
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -395,6 +402,7 @@ impl Renewals {
                 self.renew_or_park(&state.payer).await;
             }
         }
+        self.end_grants().await;
     }
 
     async fn is_due(&self, state: &PayerState) -> bool {

@@ -13,6 +13,7 @@ use super::wholesale;
 use crate::cloudstack::command::{Command, Kind};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::signature;
+use crate::cover::line::end_due;
 use crate::cover::settle::Outcome;
 use crate::ledger::caps::OverCap;
 use crate::ledger::records::{PayerState, Purse};
@@ -80,7 +81,12 @@ pub(super) async fn promise(
                 let mut payers = done.effects.payers.into_iter();
                 return Ok(payers.find(|state| state.payer == payer));
             }
-            Err(StoreError::Refused(LedgerRefusal::PromoShort { .. })) => {
+            Err(StoreError::Refused(LedgerRefusal::PromoShort { payer: short, .. })) => {
+                // A grant whose end has come is available until it was ended.
+                if let Err(fault) = end_due(&gate.store, &short, judged.sent).await {
+                    tracing::warn!(verb = "expire", payer = %short, %fault,
+                        "gift credit did not expire");
+                }
                 let state = state_of(gate, &payer).await?;
                 read = Some((state, wholesale::states(gate, judged).await?));
             }

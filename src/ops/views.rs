@@ -147,6 +147,8 @@ pub struct PayerView {
     pub accrued: String,
     /// Gift credit, available and held.
     pub gift: String,
+    /// When the first part of it ends; none where nothing of it does.
+    pub gift_ends: Option<String>,
     /// Consumed this month, tax included where it is taken at use, up to now.
     pub spent: String,
     /// What the next hour costs.

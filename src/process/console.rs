@@ -24,6 +24,7 @@ use tokio::sync::watch;
 pub async fn serve(product: Arc<Product>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
     let router = Router::new()
         .route("/top-ups", post(top_up))
+        .route("/grants", post(super::grants::answer))
         .route("/explain", post(super::explain::answer))
         .route("/unresolved", post(super::decide::answer))
         .route("/clock/resume", post(resume))

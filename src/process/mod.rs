@@ -2,6 +2,7 @@
 
 pub mod certificates;
 mod figures;
+mod grants;
 pub mod front;
 pub mod handover;
 pub mod hardening;

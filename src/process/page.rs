@@ -178,6 +178,7 @@ async fn payer(
     let gift = state
         .purse(Purse::PromoAvailable)
         .plus(state.purse(Purse::PromoHeld));
+    let gift = gift.unwrap_or_default();
     let notices = super::ladder::notices(product, &state.payer).await?;
     let customer = rules.customers.get(&state.payer);
     Ok(PayerView {
@@ -190,7 +191,8 @@ async fn payer(
         held: of(Purse::Held),
         holds_open: state.holds_open.to_string(),
         accrued: of(Purse::Accrued),
-        gift: gift.unwrap_or_default().to_string(),
+        gift: gift.to_string(),
+        gift_ends: gift_ends(product, &state.payer, gift).await?,
         spent: spent(product, rules, state, now).await?.to_string(),
         per_hour: burn.to_string(),
         empty_in: seconds(ahead.and_then(|ahead| ahead.until_empty)),
@@ -309,6 +311,22 @@ fn meter(rules: &RuleSet, row: &StoredInterval, now: Timestamp) -> MeterView {
             .to_string(),
         since: interval.start.at.to_string(),
     }
+}
+
+/// When the first of a payer's gift credit ends.
+async fn gift_ends(
+    product: &Product,
+    payer: &PayerId,
+    gift: Micros,
+) -> Result<Option<String>, StoreError> {
+    if gift.is_zero() {
+        return Ok(None);
+    }
+    let grants = product.store.grants(payer).await?;
+    let first = grants.iter().find(|grant| !grant.left.is_zero());
+    Ok(first
+        .and_then(|grant| grant.expires)
+        .map(|end| end.to_string()))
 }
 
 async fn calls(product: &Product) -> Result<Vec<CallView>, StoreError> {

@@ -80,4 +80,5 @@ mod smuggle;
 mod http2;
 mod secrets;
 mod fuzz_corpus;
+mod grants;
 mod simulation;

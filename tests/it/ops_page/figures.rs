@@ -49,6 +49,7 @@ fn payer(id: &str, name: &str, mode: &str, money: [&str; 5], empty_in: Option<i6
         empty_in,
         credit_line: text("0.000000"),
         gift: text("0.000000"),
+        gift_ends: None,
         shortfall: text("0.000000"),
         holds_open: text("0.000000"),
         state: text("open"),
