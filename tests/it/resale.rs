@@ -1,6 +1,8 @@
 //! Resale, as a reseller and his customers meet it: one call, both books, all or none; a month
 //! that bills him at his own prices for what his customers ran.
 
+mod ends;
+
 use crate::postgres::on_both;
 use crate::stage::{Caller, Heard, Stage, pairs, until};
 use crate::store::Folder;

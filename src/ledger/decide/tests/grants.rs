@@ -70,6 +70,7 @@ impl Gifts {
         Ok(())
     }
     fn ok(&mut self, command: &Command) {
+        // A refusal is what the test fails with.
         self.try_to(command).unwrap();
     }
     fn rows(&self) -> Vec<Grant> {
@@ -96,6 +97,7 @@ impl Gifts {
     }
     fn renew(&self, total: Micros, target: Micros, now: i64) -> Command {
         let Command::Renew(mut it) = self.books.renew(now, "0", "0") else {
+            // `Books::renew` makes a renewal and nothing else.
             unreachable!()
         };
         it.totals[0].promo_total = total;
@@ -366,12 +368,14 @@ proptest! {
             let rows = gifts.rows();
             for (place, row) in rows.iter().enumerate() {
                 let was = before.iter().find(|was| was.id == row.id);
+                // Figures of a few millions are in the range of amounts.
                 let spent = was.map_or(Micros::ZERO, |was| was.spent().unwrap());
                 if row.spent().unwrap() > spent {
                     prop_assert!(rows[..place].iter().all(|sooner| sooner.left.is_zero()));
                 }
             }
             let over = rows.iter().filter(|row| row.expires.is_some_and(|end| end <= at(now)));
+            // At most 80 grants of less than a million millionths.
             let over = Micros::sum(over.map(|row| row.left)).unwrap();
             if matches!(command, Command::Hold { .. } | Command::Renew(_)) {
                 prop_assert!(over <= held, "{} of what is over, {} were held", over, held);
