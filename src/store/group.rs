@@ -85,10 +85,8 @@ impl Group<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let query = Query::of(statement).bind(Value::Array(rows).to_string());
-        let done = self.connection.execute(query).await;
-        done.map(drop)
-            .map_err(|error| StoreError::of(self.file, &error))
+        let done = self.connection.put(statement, rows).await;
+        done.map_err(|error| StoreError::of(self.file, &error))
     }
 
     async fn rows<T>(

@@ -10,6 +10,34 @@
 pub(super) struct Sql {
     pub(super) sqlite: &'static str,
     pub(super) postgres: &'static str,
+    /// The same in SQLite with a row's values each bound by itself, where many rows come in.
+    pub(super) rows: Option<Rows>,
+}
+
+/// A statement that takes rows in: what comes before and after their values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Rows {
+    head: &'static str,
+    columns: usize,
+    known: &'static str,
+}
+
+impl Rows {
+    /// How `put!` makes one.
+    pub(super) const fn of(head: &'static str, columns: usize, known: &'static str) -> Self {
+        Self {
+            head,
+            columns,
+            known,
+        }
+    }
+
+    /// The statement for so many rows.
+    pub(super) fn text(&self, rows: usize) -> String {
+        let row = format!("({})", vec!["?"; self.columns].join(", "));
+        let rows = vec![row; rows].join(", ");
+        format!("{} {rows} {}", self.head, self.known)
+    }
 }
 
 impl Sql {
@@ -18,6 +46,7 @@ impl Sql {
         Self {
             sqlite: text,
             postgres: text,
+            rows: None,
         }
     }
 }
@@ -40,6 +69,7 @@ macro_rules! of_ids {
                 " = ANY (ARRAY(SELECT json_array_elements_text($1::json))) ",
                 $tail
             ),
+            rows: None,
         }
     };
 }
@@ -69,6 +99,14 @@ macro_rules! put {
                 ") SELECT ", cell!($at0 $kind0) $(, ", ", cell!($at $kind))*,
                 " FROM json_array_elements($1::json) AS j(value) WHERE true ", $known
             ),
+            rows: Some($crate::store::sql::Rows::of(
+                concat!(
+                    "INSERT INTO ", $table, " (", stringify!($name0)
+                    $(, ", ", stringify!($name))*, ") VALUES"
+                ),
+                [$at0 $(, $at)*].len(),
+                $known,
+            )),
         }
     };
 }
@@ -107,6 +145,7 @@ pub(super) const CAP_SHARES: Sql = Sql {
         ON s.cap = j.value ->> 0 AND s.payer = j.value ->> 1",
     postgres: "SELECT s.* FROM json_array_elements($1::json) AS j(value) JOIN cap_share AS s \
         ON s.cap = j.value ->> 0 AND s.payer = j.value ->> 1",
+    rows: None,
 };
 /// Intervals of some payers that touch a period, oldest first.
 pub(super) const INTERVALS_OF: Sql = of_ids!(
@@ -121,6 +160,7 @@ pub(super) const ACCRUALS: Sql = Sql {
         ON a.payer = j.value ->> 0 AND a.month = j.value ->> 1",
     postgres: "SELECT a.* FROM json_array_elements($1::json) AS j(value) JOIN accrual AS a \
         ON a.payer = j.value ->> 0 AND a.month = j.value ->> 1",
+    rows: None,
 };
 pub(super) const ITEMS_OPEN: Sql = of_ids!("SELECT * FROM item WHERE open <> 0 AND", "payer", "");
 pub(super) const ITEMS_ALL: Sql = of_ids!("SELECT * FROM item WHERE", "payer", "");
@@ -139,6 +179,7 @@ pub(super) const TRANSFERS_OF: Sql = Sql {
     postgres: "SELECT t.*, j.value AS command \
         FROM json_array_elements_text($1::json) AS j(value) JOIN transfer AS t \
         ON t.id > j.value || '/' AND t.id < j.value || '0' ORDER BY t.seq",
+    rows: None,
 };
 /// What payers run: sums over their open intervals.
 pub(super) const RUNNING: Sql = Sql {
@@ -158,6 +199,7 @@ pub(super) const RUNNING: Sql = Sql {
         WHERE end_at IS NULL \
         AND payer = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
         GROUP BY payer, usage_type, coalesce(a ->> 'zone', '')",
+    rows: None,
 };
 /// What payers' open calls are going to start: sums over the things of their intents.
 pub(super) const UNDER_WAY: Sql = Sql {
@@ -179,18 +221,20 @@ pub(super) const UNDER_WAY: Sql = Sql {
         WHERE i.status NOT IN ('settled', 'given-back') \
         AND i.payer = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
         GROUP BY i.payer, t.value ->> 0, t.value ->> 1",
+    rows: None,
 };
 /// The end of SQLite's chain. PostgreSQL's is written behind the commits (`seal.rs`).
 pub(super) const LAST: Sql = Sql::both("SELECT seq, hash FROM transfer ORDER BY seq DESC LIMIT 1");
 
 pub(super) const PUT_DONE: Sql = put!("command" (0 name text, 1 digest text, 2 body text) "");
+const TRANSFERS: Sql = put!("transfer" (
+    0 seq number, 1 id text, 2 payer text, 3 seller text, 4 currency text, 5 event text,
+    6 debit text, 7 credit text, 8 amount number, 9 at number, 10 hash text
+) "");
 /// `seq` and `hash` are the rows' own in SQLite; PostgreSQL numbers them and seals them later.
 pub(super) const PUT_TRANSFERS: Sql = Sql {
-    sqlite: put!("transfer" (
-        0 seq number, 1 id text, 2 payer text, 3 seller text, 4 currency text, 5 event text,
-        6 debit text, 7 credit text, 8 amount number, 9 at number, 10 hash text
-    ) "")
-    .sqlite,
+    sqlite: TRANSFERS.sqlite,
+    rows: TRANSFERS.rows,
     postgres: "WITH written AS (INSERT INTO transfer \
         (id, payer, seller, currency, event, debit, credit, amount, at) SELECT \
         j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5, \
@@ -261,6 +305,7 @@ pub(super) const CHANGE_INTENTS: Sql = Sql {
         updated = (j.value ->> 5)::bigint, \
         note = coalesce(j.value ->> 6, intent.note) \
         FROM json_array_elements($1::json) AS j(value) WHERE intent.call = j.value ->> 0",
+    rows: None,
 };
 
 /// The columns of an interval, and what becomes of one that is known.
@@ -285,6 +330,7 @@ pub(super) const END_INTERVALS: Sql = Sql {
     postgres: "UPDATE interval SET \
         end_at = (j.value ->> 1)::bigint, end_source = j.value ->> 2 \
         FROM json_array_elements($1::json) AS j(value) WHERE interval.id = j.value ->> 0",
+    rows: None,
 };
 pub(super) const PUT_NOTICES: Sql = put!("notice" (
     0 payer text, 1 episode text, 2 step text, 3 text text, 4 at number
@@ -296,6 +342,7 @@ pub(super) const CHAINED: Sql = Sql {
     sqlite: "SELECT *, seq AS place FROM transfer WHERE seq > $1 ORDER BY seq LIMIT $2",
     postgres: "SELECT t.*, s.place, s.hash FROM seal AS s JOIN transfer AS t USING (seq) \
         WHERE s.place > $1 ORDER BY s.place LIMIT $2",
+    rows: None,
 };
 
 // What follows is PostgreSQL's alone: several nodes write the same books there.
@@ -305,6 +352,7 @@ const fn postgres(text: &'static str) -> Sql {
     Sql {
         sqlite: "",
         postgres: text,
+        rows: None,
     }
 }
 

@@ -628,3 +628,31 @@ async fn holds_a_second_on_one_hot_balance(place) {
     sound(&store).await;
 }
 }
+
+/// However many rows a group has, they are as they were given: also where some are bound one by
+/// one and the rest come as an array.
+#[tokio::test]
+async fn groups_of_every_size_keep_every_hold_as_it_was_made() {
+    let folder = Folder::fresh("group-sizes");
+    let store = Store::open(&folder.0).await.unwrap();
+    store.submit(Work::of(open_payer())).await.unwrap();
+    let much = Work::of(top_up("p1", 1_000_000));
+    store.submit(much).await.unwrap();
+    let mut made = 0_usize;
+    for size in [1_usize, 15, 16, 17, 50, 129, 300] {
+        let holds = (made..made + size).map(|number| {
+            let work = hold_with_intent(number as u128 + 1, 7);
+            store.submit(work)
+        });
+        for outcome in futures_util::future::join_all(holds).await {
+            outcome.unwrap();
+        }
+        made += size;
+        let open = store.open_holds(None).await.unwrap();
+        assert_eq!(open.len(), made);
+        assert!(open.iter().all(|hold| hold.wallet.get() == 7));
+    }
+    let intents = store.recent_intents(10_000).await.unwrap();
+    assert_eq!(intents.len(), made);
+    assert_eq!(store.verify().await.unwrap().faults, []);
+}
