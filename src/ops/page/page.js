@@ -129,7 +129,7 @@ function payerRow(payer) {
   fill.style.width = payer.state === "parked" ? "0" : `${fullness(payer.empty_in)}%`;
   const open = payer.state === "open";
   const fourth = !isNothing(payer.credit_line) ? purse("credit line", payer.credit_line, payer.currency)
-    : !isNothing(payer.gift) ? purse(payer.gift_ends ? `gift until ${payer.gift_ends.slice(0, 10)}` : "gift credit", payer.gift, payer.currency)
+    : !isNothing(payer.gift) ? purse(payer.gift_ends ? `gift, next end ${payer.gift_ends.slice(0, 10)}` : "gift credit", payer.gift, payer.currency)
       : purse("spent this month", payer.spent, payer.currency);
   const parked = payer.state === "parked";
   const clock = parked ? el("b", { class: "dim" }, "not computed") : payer.empty_in === null ? el("b", { class: "dim" }, isNothing(payer.per_hour) ? "nothing burns" : "\u2014")
