@@ -4,6 +4,7 @@
 //! twice it is applied once, and other content under a used name is refused. `decide.rs` says what
 //! it does. Amounts are millionths of the payer's currency, not negative unless said. `at`: when.
 
+use super::bundle::{Bundle, Draw, EndBundle};
 use super::caps::{CapBound, CapTotal};
 pub use super::paper::{RevenueAmount, TaxAmount};
 use super::records::BillingMode;
@@ -403,6 +404,12 @@ pub enum Command {
         /// When it passed.
         at: Timestamp,
     },
+    /// Money is promised for several calls, all or nothing.
+    Bundle(Bundle),
+    /// A call of a bundle takes its line.
+    Draw(Draw),
+    /// What is left of a bundle goes back.
+    EndBundle(EndBundle),
     /// Nothing came of the call, or what came of it is others' to pay (ADR 0024).
     GiveBack {
         /// Which hold.

@@ -3,6 +3,7 @@
 //! It reads loaded rows alone and knows no clock, so that the same command on the same rows has
 //! the same effects. A refusal has none. The themes are in the folder of the same name.
 
+mod bundle;
 mod cap;
 mod draft;
 mod grant;
@@ -61,6 +62,9 @@ fn apply(command: &Command, draft: &mut Draft<'_>) -> Result<(), LedgerRefusal> 
         Command::HoldPassed {
             hold, call, legs, ..
         } => hold::passed(draft, *hold, *call, legs),
+        Command::Bundle(it) => bundle::promise(draft, it),
+        Command::Draw(it) => bundle::draw(draft, it),
+        Command::EndBundle(it) => bundle::end(draft, it),
         Command::GiveBack { hold, one_off, .. } => hold::give_back(draft, *hold, one_off),
         Command::Settle { hold, one_off, .. } => hold::settle(draft, *hold, one_off),
         Command::Renew(it) => renew::renew(draft, it),

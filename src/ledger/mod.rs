@@ -3,6 +3,7 @@
 //! `command.rs` is what may be asked, `decide.rs` what it does, `refusal.rs` why not, `loaded.rs`
 //! the rows between a store and the rules, `verify.rs` what always holds.
 
+pub mod bundle;
 pub mod caps;
 pub mod chart;
 pub mod command;

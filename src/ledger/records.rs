@@ -172,6 +172,8 @@ pub enum HoldStatus {
     Settled,
     /// Nothing came of the call: the money went back.
     GivenBack,
+    /// A line of a bundle whose call came: the call's own hold has the money.
+    Drawn,
 }
 
 /// Money promised for one raising call.

@@ -1,6 +1,6 @@
 //! Pure: a command's name, and what has to be read before it can be decided.
 
-use super::command::{Command, LineAmount, Paper, ReceiptStep, Renew, RetentionStep};
+use super::command::{Command, HoldLeg, LineAmount, Paper, ReceiptStep, Renew, RetentionStep};
 use crate::terms::ids::{CapId, DocumentId, HoldId, PayerId, TransferId};
 use crate::terms::time::{BillingMonth, Timestamp};
 use sha2::{Digest, Sha256};
@@ -50,6 +50,9 @@ impl Command {
             Self::OpenPayer { payer, .. } => format!("open/{payer}"),
             Self::SetTerms { id, .. } => format!("terms/{id}"),
             Self::Hold { hold, .. } | Self::HoldPassed { hold, .. } => format!("hold/{hold}"),
+            Self::Bundle(it) => format!("bundle/{}", it.bundle),
+            Self::Draw(it) => format!("hold/{}", it.hold),
+            Self::EndBundle(it) => format!("bundle-end/{}", it.bundle),
             Self::GiveBack { hold, .. } => format!("give-back/{hold}"),
             Self::Settle { hold, .. } => format!("settle/{hold}"),
             Self::Renew(renew) => renew_name(renew),
@@ -99,6 +102,9 @@ impl Command {
             | Self::Reverse { at, .. } => *at,
             Self::Renew(it) => it.at,
             Self::RenewAll(all) => all.first().map_or(Timestamp::default(), |it| it.at),
+            Self::Bundle(it) => it.at,
+            Self::Draw(it) => it.at,
+            Self::EndBundle(it) => it.at,
             Self::TopUp(it) => it.at,
             Self::PromoGrant(it) => it.at,
             Self::Issue(it) => it.at,
@@ -135,13 +141,18 @@ impl Command {
             | Self::SetTerms { payer, .. }
             | Self::PromoExpire { payer, .. } => t.payers.push(payer.clone()),
             Self::Hold { hold, legs, .. } | Self::HoldPassed { hold, legs, .. } => {
-                t.holds.push(*hold);
-                t.payers.extend(legs.iter().map(|leg| leg.payer.clone()));
-                for leg in legs {
-                    let named = leg.caps.iter().map(|bound| &bound.cap);
-                    t.caps(&leg.payer, named);
+                held(&mut t, *hold, legs);
+            }
+            Self::Bundle(it) => {
+                for line in &it.lines {
+                    held(&mut t, line.hold, &line.legs);
                 }
             }
+            Self::Draw(it) => {
+                t.holds.push(it.line);
+                held(&mut t, it.hold, &it.legs);
+            }
+            Self::EndBundle(it) => t.holds.extend(&it.lines),
             Self::GiveBack { hold, one_off, .. } | Self::Settle { hold, one_off, .. } => {
                 t.holds.push(*hold);
                 lines(&mut t, one_off);
@@ -198,6 +209,14 @@ impl Command {
             Self::ResaleOffset(it) => owes(t, &it.wallet),
             _ => {}
         }
+    }
+}
+
+fn held(t: &mut Touches, hold: HoldId, legs: &[HoldLeg]) {
+    t.holds.push(hold);
+    t.payers.extend(legs.iter().map(|leg| leg.payer.clone()));
+    for leg in legs {
+        t.caps(&leg.payer, leg.caps.iter().map(|bound| &bound.cap));
     }
 }
 

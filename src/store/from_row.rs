@@ -110,6 +110,7 @@ pub(super) fn hold(row: &Row) -> Read<Hold> {
             "open" => HoldStatus::Open,
             "settled" => HoldStatus::Settled,
             "given-back" => HoldStatus::GivenBack,
+            "drawn" => HoldStatus::Drawn,
             other => return Err(StoreError::row("status", other)),
         },
         at: f.time("at")?,

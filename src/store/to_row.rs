@@ -82,6 +82,7 @@ pub(super) fn hold(row: &Hold) -> Value {
         HoldStatus::Open => "open",
         HoldStatus::Settled => "settled",
         HoldStatus::GivenBack => "given-back",
+        HoldStatus::Drawn => "drawn",
     };
     json!([
         row.id.to_string(),

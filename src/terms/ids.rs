@@ -77,6 +77,10 @@ id!(
     HoldId, "hld"
 );
 id!(
+    /// Money promised for several calls together.
+    BundleId, "bnd"
+);
+id!(
     /// One document: invoice or credit note.
     DocumentId, "doc"
 );

@@ -1,10 +1,11 @@
 //! Pure: the rules of caps as stories, and sequences against figures that the test keeps itself.
 
 use super::*;
+use crate::ledger::bundle::{Bundle, Draw, EndBundle, LineHold};
 use crate::ledger::command::{HoldLeg, LineAmount, Renew, Terms, TopUp};
 use crate::ledger::records::BillingMode;
 use crate::ledger::{Command, Effects, LedgerRefusal, Loaded, decide};
-use crate::terms::ids::{CallId, HoldId, PriceLineId, SellerId};
+use crate::terms::ids::{BundleId, CallId, HoldId, PriceLineId, SellerId};
 use crate::terms::money::Currency;
 use crate::terms::time::BillingMonth;
 use proptest::prelude::*;
@@ -331,4 +332,55 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_bundle_counts_in_a_cap_once_and_its_calls_no_more() {
+    let mut books = Books::opened();
+    let leg = |wallet: &str, most: &str| HoldLeg {
+        payer: payer(0),
+        wallet: m(wallet),
+        promo: Micros::ZERO,
+        one_off: Micros::ZERO,
+        caps: vec![bound(m(most), day(1))],
+    };
+    let line = |number: u128| HoldId::from_bits(70 + number);
+    let bundle = |wallets: [&str; 2]| {
+        let lines = (0..).zip(wallets).map(|(number, wallet)| LineHold {
+            hold: line(number),
+            legs: vec![leg(wallet, "1")],
+        });
+        Command::Bundle(Bundle {
+            bundle: BundleId::from_bits(7),
+            lines: lines.collect(),
+            at: day(1),
+        })
+    };
+    let over = books.try_to(&bundle(["0.6", "0.5"])).unwrap_err();
+    assert!(matches!(over, LedgerRefusal::OverCap(_)), "{over}");
+    books.ok(&bundle(["0.6", "0.4"]));
+    books.shows("1", "0");
+    let draw = |id: u128, number: u128, leg: HoldLeg| {
+        Command::Draw(Draw {
+            hold: HoldId::from_bits(id),
+            call: CallId::from_bits(id),
+            bundle: BundleId::from_bits(7),
+            line: line(number),
+            legs: vec![leg],
+            at: day(1),
+        })
+    };
+    // Beyond its line it is asked; within it not, even where the cap was lowered since.
+    let over = books.try_to(&draw(1, 0, leg("0.7", "1"))).unwrap_err();
+    assert!(matches!(over, LedgerRefusal::OverCap(_)), "{over}");
+    books.ok(&draw(1, 0, leg("0.5", "0.2")));
+    books.shows("0.9", "0");
+    books.ok(&Command::EndBundle(EndBundle {
+        bundle: BundleId::from_bits(7),
+        lines: vec![line(0), line(1)],
+        at: day(1),
+    }));
+    books.shows("0.5", "0");
+    books.ok(&give_back(1));
+    books.shows("0", "0");
 }

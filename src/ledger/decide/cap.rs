@@ -23,6 +23,17 @@ pub(super) fn pass(draft: &mut Draft<'_>, leg: &HoldLeg) -> Result<(), LedgerRef
     Ok(())
 }
 
+/// Takes what a leg costs without asking: as much was promised there before.
+pub(super) fn keep(draft: &mut Draft<'_>, leg: &HoldLeg) -> Result<(), LedgerRefusal> {
+    let adds = leg.wallet.plus(leg.promo)?;
+    for bound in &leg.caps {
+        let row = draft.cap(&bound.cap, bound.start);
+        row.turn(bound.start);
+        row.held = row.held.plus(adds)?;
+    }
+    Ok(())
+}
+
 /// Nothing came of the call.
 pub(super) fn give_back(draft: &mut Draft<'_>, leg: &Hold) -> Result<(), LedgerRefusal> {
     let back = leg.wallet.plus(leg.promo)?;

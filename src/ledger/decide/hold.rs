@@ -43,7 +43,7 @@ pub(super) fn passed(
     Ok(())
 }
 
-fn bounded(leg: &HoldLeg) -> Result<(), LedgerRefusal> {
+pub(super) fn bounded(leg: &HoldLeg) -> Result<(), LedgerRefusal> {
     not_negative("the hold", leg.wallet)?;
     not_negative("the hold of gift credit", leg.promo)?;
     not_negative("the one-off price", leg.one_off)?;
@@ -54,7 +54,7 @@ fn bounded(leg: &HoldLeg) -> Result<(), LedgerRefusal> {
     Ok(())
 }
 
-fn take(
+pub(super) fn take(
     draft: &mut Draft<'_>,
     hold: HoldId,
     call: CallId,
@@ -88,7 +88,7 @@ fn take(
 }
 
 /// A hold is admitted only if what is available, less what the cover lacks, carries it.
-fn admit(state: &PayerState, leg: &HoldLeg) -> Result<(), LedgerRefusal> {
+pub(super) fn admit(state: &PayerState, leg: &HoldLeg) -> Result<(), LedgerRefusal> {
     let missing = state.cover_short()?;
     let available = state.spendable()?.minus(missing)?;
     let short_by = leg.wallet.minus(available)?.or_zero();
@@ -123,7 +123,7 @@ fn admit(state: &PayerState, leg: &HoldLeg) -> Result<(), LedgerRefusal> {
 }
 
 /// The legs of a hold that is open.
-fn open_legs(draft: &Draft<'_>, hold: HoldId) -> Result<Vec<Hold>, LedgerRefusal> {
+pub(super) fn open_legs(draft: &Draft<'_>, hold: HoldId) -> Result<Vec<Hold>, LedgerRefusal> {
     let legs = draft.legs(hold)?;
     match legs.iter().find(|leg| leg.status != HoldStatus::Open) {
         Some(leg) => Err(LedgerRefusal::HoldClosed {
@@ -134,7 +134,11 @@ fn open_legs(draft: &Draft<'_>, hold: HoldId) -> Result<Vec<Hold>, LedgerRefusal
     }
 }
 
-fn close(draft: &mut Draft<'_>, leg: &Hold, status: HoldStatus) -> Result<(), LedgerRefusal> {
+pub(super) fn close(
+    draft: &mut Draft<'_>,
+    leg: &Hold,
+    status: HoldStatus,
+) -> Result<(), LedgerRefusal> {
     let state = draft.payer(&leg.payer)?;
     state.holds_open = state.holds_open.minus(leg.wallet)?;
     state.promo_holds_open = state.promo_holds_open.minus(leg.promo)?;
@@ -145,6 +149,17 @@ fn close(draft: &mut Draft<'_>, leg: &Hold, status: HoldStatus) -> Result<(), Le
     Ok(())
 }
 
+/// All of a leg goes back: held → available.
+pub(super) fn let_go(draft: &mut Draft<'_>, leg: &Hold) -> Result<(), LedgerRefusal> {
+    close(draft, leg, HoldStatus::GivenBack)?;
+    cap::give_back(draft, leg)?;
+    let promo = (Purse::PromoHeld, Purse::PromoAvailable);
+    draft.shove(&leg.payer, "promo-give-back", promo.0, promo.1, leg.promo)?;
+    let (from, to) = (Purse::Held, Purse::Available);
+    draft.shove(&leg.payer, "give-back", from, to, leg.wallet)?;
+    draft.refill(&leg.payer)
+}
+
 /// held → available; where the cover lacks something it is filled first. One-off prices of what
 /// turned out to be others' are available → accrued for them, below the floor where they must.
 pub(super) fn give_back(
@@ -153,18 +168,7 @@ pub(super) fn give_back(
     one_off: &[LineAmount],
 ) -> Result<(), LedgerRefusal> {
     for leg in open_legs(draft, hold)? {
-        close(draft, &leg, HoldStatus::GivenBack)?;
-        cap::give_back(draft, &leg)?;
-        let promo = (Purse::PromoHeld, Purse::PromoAvailable);
-        draft.shove(&leg.payer, "promo-give-back", promo.0, promo.1, leg.promo)?;
-        draft.shove(
-            &leg.payer,
-            "give-back",
-            Purse::Held,
-            Purse::Available,
-            leg.wallet,
-        )?;
-        draft.refill(&leg.payer)?;
+        let_go(draft, &leg)?;
     }
     for line in one_off {
         let due = not_negative("the one-off price", line.amount)?;

@@ -10,6 +10,7 @@ use crate::terms::time::BillingMonth;
 use proptest::prelude::*;
 
 mod grants;
+mod bundles;
 mod moved;
 mod passed;
 mod renewals;
