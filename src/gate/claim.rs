@@ -21,6 +21,7 @@ pub fn claim(rules: &RuleSet, payer: &PayerId, adds: &Things) -> Claim {
     Claim {
         payer: payer.clone(),
         adds: adds.clone(),
+        drawn: Things::default(),
         bounds: limits.into_iter().map(bound).collect(),
     }
 }

@@ -137,6 +137,8 @@ pub struct Claim {
     pub payer: PayerId,
     /// What is added.
     pub adds: Things,
+    /// What a line of a bundle had claimed for it already, and claims no longer.
+    pub drawn: Things,
     /// The limits, in the order in which they are told.
     pub bounds: Vec<Bound>,
 }
@@ -173,12 +175,15 @@ pub struct Usage {
 /// How far each limit of a claim is used, and which would refuse it.
 #[must_use]
 pub fn usage(claim: &Claim, has: &Things) -> Vec<Usage> {
+    let has = &has.beyond(&claim.drawn);
     let of = |bound: &Bound| {
         let (kind, zone) = (bound.usage_type, bound.zone.as_deref());
         let adds = claim.adds.total(kind, zone, bound.measure);
+        let drawn = claim.drawn.total(kind, zone, bound.measure);
         let has = has.total(kind, zone, bound.measure);
         Usage {
-            refuses: adds > 0 && has.saturating_add(adds) > bound.most,
+            // What its line claimed was asked then.
+            refuses: adds > drawn && has.saturating_add(adds) > bound.most,
             limit: OverLimit {
                 rule: bound.rule.clone(),
                 what: bound.what.clone(),

@@ -29,6 +29,7 @@ pub(super) fn admit(work: &Work, things: &BTreeMap<PayerId, Things>) -> Result<(
 pub(super) fn absorb(work: &Work, things: &mut BTreeMap<PayerId, Things>) {
     if let Some(claim) = &work.claim {
         let has = things.entry(claim.payer.clone()).or_default();
+        *has = has.beyond(&claim.drawn);
         has.add_all(&claim.adds);
     }
 }

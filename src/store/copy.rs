@@ -63,6 +63,10 @@ const TABLES: [Table; 13] = [
         0 id text, 1 payer text, 2 call text, 3 wallet number, 4 promo number,
         5 one_off number, 6 status text, 7 at number, 8 caps text
     )),
+    table!("bundle" by "id" (
+        0 id text, 1 payer text, 2 account text, 3 client_key text, 4 request text, 5 lines text,
+        6 at number, 7 expires number, 8 ended number
+    )),
     table!("cap" by "id, start_at" (
         0 id text, 1 start_at number, 2 held number, 3 accrued number
     )),

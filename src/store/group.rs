@@ -4,6 +4,7 @@
 //! the ones before it left, and everything is written back in bulk. A refused work leaves nothing
 //! and disturbs no other.
 
+use super::bundle::BUNDLED;
 use super::database::{Connection, Query, Row, query};
 use super::error::StoreError;
 use super::sql::Sql;
@@ -195,7 +196,7 @@ impl Group<'_> {
     ) -> Result<BTreeMap<PayerId, Things>, StoreError> {
         let payers = claims::bounded(works);
         let mut things: BTreeMap<PayerId, Things> = BTreeMap::new();
-        for statement in [sql::RUNNING, sql::UNDER_WAY] {
+        for statement in [sql::RUNNING, sql::UNDER_WAY, BUNDLED] {
             let sums = self.rows(statement, texts(&payers), from_row::amounts);
             for (payer, kind, zone, amounts) in sums.await? {
                 things.entry(payer).or_default().add(kind, &zone, &amounts);

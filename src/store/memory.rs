@@ -4,6 +4,7 @@
 //! holds the receiving end of the queue is the writer: he commits, refuses, loses or delays what
 //! waits, and may let the process that works with a store die while its rows live on.
 
+use super::bundle::{self, StoredBundle};
 use super::claims;
 use super::error::StoreError;
 use super::facts::Facts;
@@ -14,7 +15,7 @@ use crate::ledger::grants::Grant;
 use crate::ledger::records::{Accrual, Hold, HoldStatus, Transfer};
 use crate::ledger::things::{Amounts, Things};
 use crate::ledger::{Command, LedgerRefusal, Loaded, decide};
-use crate::terms::ids::{CallId, CapId, HoldId, IntervalId, PayerId, ResourceId};
+use crate::terms::ids::{BundleId, CallId, CapId, HoldId, IntervalId, PayerId, ResourceId};
 use crate::terms::limits::LEDGER_QUEUE_MAX;
 use crate::terms::time::{BillingMonth, Period, Timestamp};
 use serde_json::Value;
@@ -40,6 +41,8 @@ pub struct Rows {
     pub notices: Vec<Notice>,
     /// Values by name.
     pub meta: BTreeMap<String, String>,
+    /// Bundles.
+    pub bundles: BTreeMap<BundleId, StoredBundle>,
     /// Rows of the end ladder.
     pub ladder: LadderRows,
 }
@@ -75,6 +78,10 @@ impl Rows {
             }
         }
         self.meta.extend(work.meta.iter().cloned());
+        let bundles = &mut self.bundles;
+        for change in &work.bundles {
+            bundle::apply(bundles, change);
+        }
         work.ladder
             .iter()
             .for_each(|change| self.ladder.apply(change));
@@ -160,6 +167,13 @@ impl Rows {
                 };
                 let kind = u8::try_from(figure(0)).unwrap_or(0);
                 things.add(kind, row[1].as_str().unwrap_or_default(), &amounts);
+            }
+        }
+        let bundles = self.bundles.values().filter(|it| it.payer == *payer);
+        for line in bundles.flat_map(|bundle| &bundle.lines) {
+            let legs = line.hold.map(|hold| self.legs(hold)).unwrap_or_default();
+            if legs.iter().any(|leg| leg.status == HoldStatus::Open) {
+                things.add_all(&line.things);
             }
         }
         things

@@ -7,6 +7,7 @@
 //! database, `sql.rs` has the words. The rules of money are in `ledger/`, not here.
 
 mod backup;
+mod bundle;
 mod check;
 mod claims;
 mod copy;
@@ -33,6 +34,7 @@ mod work;
 mod writer;
 
 pub use backup::{BackupFault, Manifest, read_manifest, rebuild, restore};
+pub use bundle::{BundleChange, StoredBundle, StoredLine};
 pub use check::Verified;
 pub use error::StoreError;
 pub use facts::{AuditRow, CachedKey, Facts, Snapshot, UsageRow};

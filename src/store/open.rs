@@ -20,11 +20,12 @@ pub(super) const LEDGER: &str = "ledger.db";
 pub(super) const FACTS: &str = "facts.db";
 
 /// Steps of `ledger.db`, oldest first.
-pub(super) const LEDGER_STEPS: [&str; 4] = [
+pub(super) const LEDGER_STEPS: [&str; 5] = [
     include_str!("../../migrations/sqlite/ledger/0001_books.sql"),
     include_str!("../../migrations/sqlite/ledger/0002_caps.sql"),
     include_str!("../../migrations/sqlite/ledger/0003_ladder.sql"),
     include_str!("../../migrations/sqlite/ledger/0004_grants.sql"),
+    include_str!("../../migrations/sqlite/ledger/0005_bundles.sql"),
 ];
 /// Steps of `facts.db`, oldest first.
 pub(super) const FACTS_STEPS: [&str; 2] = [

@@ -1,5 +1,6 @@
 //! Edge: questions about the books, answered beside the writer from the last commit.
 
+use super::bundle::BUNDLED;
 use super::database::{Query, Row, query};
 use super::error::StoreError;
 use super::from_row::Fields;
@@ -64,7 +65,7 @@ impl Store {
         }
         let mut things = Things::default();
         let keys = serde_json::json!([payer.as_str()]).to_string();
-        for statement in [sql::RUNNING, sql::UNDER_WAY] {
+        for statement in [sql::RUNNING, sql::UNDER_WAY, BUNDLED] {
             let query = Query::of(statement).bind(keys.clone());
             for (_, kind, zone, amounts) in self.all(query, from_row::amounts).await? {
                 things.add(kind, &zone, &amounts);

@@ -108,6 +108,7 @@ impl Group<'_> {
             .collect();
         let meta = meta.into_iter().map(|(key, value)| json!([key, value]));
         self.bulk(sql::PUT_META, meta.collect()).await?;
+        self.save_bundles(works).await?;
         self.save_ladder(works).await
     }
 
@@ -188,6 +189,7 @@ fn interval_row(change: &IntervalChange) -> (Sql, String, Value) {
 fn kept_body(command: &Command) -> Option<String> {
     match command {
         Command::Hold { .. }
+        | Command::Draw(_)
         | Command::GiveBack { .. }
         | Command::Settle { .. }
         | Command::Renew(_)

@@ -1,5 +1,6 @@
 //! Edge: what is given to the store's writer: a command and the rows that go with it, all or none.
 
+use super::bundle::BundleChange;
 use super::ladder::LadderChange;
 use crate::ledger::things::Claim;
 use crate::ledger::{Command, Effects};
@@ -168,6 +169,8 @@ pub struct Work {
     pub notices: Vec<Notice>,
     /// Keys of `meta` that go with it: epochs, cursors.
     pub meta: Vec<(String, String)>,
+    /// What changes of bundles with it.
+    pub bundles: Vec<BundleChange>,
     /// What changes of the end ladder with it.
     pub ladder: Vec<LadderChange>,
 }

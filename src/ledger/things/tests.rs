@@ -16,6 +16,16 @@ fn of(zone: &str, pieces: i64) -> Things {
 }
 
 fn told(adds: Things, zone: Option<&str>, most: i64, has: &Things) -> Option<String> {
+    drawn(adds, &Things::default(), zone, most, has)
+}
+
+fn drawn(
+    adds: Things,
+    drawn: &Things,
+    zone: Option<&str>,
+    most: i64,
+    has: &Things,
+) -> Option<String> {
     let bound = Bound {
         rule: "seven".to_owned(),
         what: "vm".to_owned(),
@@ -31,6 +41,7 @@ fn told(adds: Things, zone: Option<&str>, most: i64, has: &Things) -> Option<Str
     let claim = Claim {
         payer,
         adds,
+        drawn: drawn.clone(),
         bounds,
     };
     admit(&claim, has).err().map(|no| no.to_string())
@@ -63,4 +74,15 @@ fn parts_of_a_unit_are_shown_rounded_up() {
     assert_eq!(shown(1536, 1024), "1.5");
     assert_eq!(shown(1537, 1024), "1.6");
     assert_eq!(shown(2048, 1024), "2");
+}
+
+#[test]
+fn a_call_of_a_bundle_counts_once_and_only_beyond_its_line_is_it_asked() {
+    // Seven are there, two of them the line's: the call takes its place, and not another.
+    let has = of("a", 7);
+    assert_eq!(drawn(of("a", 2), &of("a", 2), None, 7, &has), None);
+    assert!(drawn(of("a", 3), &of("a", 2), None, 7, &has).is_some());
+    assert_eq!(drawn(of("a", 3), &of("a", 2), None, 8, &has), None);
+    // A limit that was lowered since takes no promise back.
+    assert_eq!(drawn(of("a", 2), &of("a", 2), None, 1, &has), None);
 }
