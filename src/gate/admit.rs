@@ -80,10 +80,25 @@ pub(super) fn raising(
     caller: &Caller,
     peer: SocketAddr,
 ) -> Result<(), Refusal> {
+    of_caller(gate, id, call, (Class::Raises, command), caller, peer)
+}
+
+/// Admits a call of any class, of a verified caller.
+///
+/// # Errors
+/// [`Refusal::Access`].
+pub(super) fn of_caller(
+    gate: &Gate,
+    id: CallId,
+    call: &Call,
+    (class, command): (Class, &str),
+    caller: &Caller,
+    peer: SocketAddr,
+) -> Result<(), Refusal> {
     let actor = actor(caller);
     let asked = Admission {
         command,
-        class: Class::Raises,
+        class,
         params: &call.params,
         actor: Some(&actor),
         address: Some(peer.ip()),

@@ -98,7 +98,8 @@ pub(super) async fn estimate(core: &Core, call: Call, meant: ParamMap, peer: Soc
                 "estimate",
                 verdict,
             );
-            answer(&wrapper, &estimate.fields(&name), format)
+            let fields = Map::from_iter([("estimate".to_owned(), json!(estimate.fields(&name)))]);
+            answer(&wrapper, &fields, format)
         }
         Err(refusal) => {
             let reason = format!("{}: {}", refusal.rule(), refusal.text());
@@ -271,7 +272,7 @@ pub(super) async fn headers(
 
 /// Whether the caller may be told figures of this payer: users of the payer's own accounts, where
 /// his policy shows the balance.
-async fn tells(gate: &Gate, caller: &Caller, payer: &PayerId) -> bool {
+pub(super) async fn tells(gate: &Gate, caller: &Caller, payer: &PayerId) -> bool {
     let own = payer_of_caller(gate, caller).await;
     let rules = gate.rules.load();
     let customer = rules.customers.get(payer);
@@ -380,15 +381,12 @@ impl Estimate {
 }
 
 /// In CloudStack's envelope, in the form that was asked for.
-fn answer(wrapper: &str, fields: &Map<String, Value>, format: Format) -> Answer {
+pub(super) fn answer(wrapper: &str, fields: &Map<String, Value>, format: Format) -> Answer {
     let body = match format {
-        Format::Json => json!({ wrapper: { "estimate": fields } }).to_string(),
+        Format::Json => json!({ wrapper: fields }).to_string(),
         Format::Xml => {
             let inside = xml(fields);
-            format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><{wrapper}><estimate>{inside}\
-                 </estimate></{wrapper}>"
-            )
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><{wrapper}>{inside}</{wrapper}>")
         }
     };
     let mut headers = vec![("Content-Type".to_owned(), content_type(format).into())];

@@ -11,6 +11,7 @@ use super::authenticate;
 use super::away::Away;
 use super::balance::Balances;
 use super::body::AnswerBody;
+use super::bundle;
 use super::classify::{self, Standing};
 use super::estimate;
 use super::forward::{self, Way};
@@ -167,6 +168,9 @@ async fn judged(
         Ok(None) => {}
         Ok(Some(meant)) => return estimate::estimate(core, call, meant, peer).await.response(),
         Err(refusal) => return refuse(core, Some(&call), &refusal, call.format).response(),
+    }
+    if let Some(own) = bundle::meant(&call.params) {
+        return bundle::answer(core, call, own, peer).await.response();
     }
     let standing = classify::standing(&core.gate.table, &call.params);
     if let Err(refusal) = limit::at_the_door(&core.gate, &call, &standing, peer.ip()).await {

@@ -31,6 +31,7 @@ pub mod explain;
 mod observe;
 mod limit;
 mod budget;
+pub mod bundle;
 mod claim;
 mod estimate;
 mod outcome;

@@ -151,6 +151,7 @@ fn console(
         format: Format::Json,
         cookies: None,
         user_agent: None,
+        bundle: None,
     };
     if !call.signed() {
         call.cookies = cookies()?;

@@ -58,6 +58,8 @@ pub struct Call {
     pub cookies: Option<SessionCookies>,
     /// `User-Agent`, which CloudStack logs.
     pub user_agent: Option<String>,
+    /// `X-Faregate-Bundle`: the bundle that it draws its hold from, as it was sent.
+    pub bundle: Option<String>,
 }
 
 /// What a request is.
@@ -133,6 +135,7 @@ pub fn request(raw: &RawRequest<'_>) -> Result<Routed, Refusal> {
         format,
         cookies,
         user_agent: agent(raw.headers),
+        bundle: bundle(raw.headers)?,
     };
     if fits(&call) {
         Ok(Routed::Api(call))
@@ -284,6 +287,19 @@ fn agent(headers: &[Header<'_>]) -> Option<String> {
             .take(limits::VALUE_BYTES_MAX)
             .collect(),
     )
+}
+
+/// The bundle of a call; a call of two bundles could be paid from either.
+fn bundle(headers: &[Header<'_>]) -> Result<Option<String>, Refusal> {
+    let mut values = header(headers, "x-faregate-bundle");
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(one), None) => Ok(Some(String::from_utf8_lossy(one).trim().to_owned())),
+        _ => Err(Refusal::Parameter {
+            name: "X-Faregate-Bundle".to_owned(),
+            what: "stands there twice; send it once".to_owned(),
+        }),
+    }
 }
 
 fn header<'a>(headers: &'a [Header<'a>], lower: &'a str) -> impl Iterator<Item = &'a [u8]> {

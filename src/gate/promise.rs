@@ -1,6 +1,7 @@
 //! Edge: what is durable before a raising call goes out: its hold, its intent, our job's id.
 
 use super::authenticate::Caller;
+use super::bundle::fault::BundleFault;
 use super::claim;
 use super::line::{Gate, fingerprint};
 use super::outcome::give_back;
@@ -16,7 +17,7 @@ use crate::cloudstack::signature;
 use crate::cover::line::end_due;
 use crate::cover::settle::Outcome;
 use crate::ledger::caps::OverCap;
-use crate::ledger::records::{PayerState, Purse};
+use crate::ledger::records::PayerState;
 use crate::ledger::things::{Claim, OverLimit, Things};
 use crate::ledger::{Command as Booking, LedgerRefusal};
 use crate::meter::planned::{OneOffRow, PlannedText, ThingRow, owner_text};
@@ -118,13 +119,19 @@ pub(super) fn booking(
     (state, above): (&PayerState, &[PayerState]),
 ) -> Result<Option<Booking>, Refusal> {
     let mut legs = Vec::new();
+    let of_line = judged.draws.as_ref().map_or(&[][..], |it| &it.legs);
     if let Some(priced) = judged.priced.as_ref().filter(|priced| priced.raises()) {
-        let promo = state.purse(Purse::PromoAvailable);
+        let promo = wholesale::promo_of(state, of_line)?;
         let mut leg = reserve::leg(priced, payer, promo).map_err(rate_refusal)?;
         leg.caps = judged.caps.clone();
         legs.push(leg);
     }
-    legs.extend(wholesale::legs(&judged.wholesale, above)?);
+    legs.extend(wholesale::legs(&judged.wholesale, above, of_line)?);
+    if let Some(drawn) = &judged.draws {
+        return Ok(Some(Booking::Draw(
+            drawn.booking(judged, hold, payer, legs),
+        )));
+    }
     Ok((!legs.is_empty()).then_some(Booking::Hold {
         hold,
         call: judged.id,
@@ -136,7 +143,11 @@ pub(super) fn booking(
 /// What the call claims of what its payer may have; none where it adds nothing.
 pub(super) fn asked(gate: &Gate, judged: &Judged, payer: &PayerId) -> Option<Claim> {
     let adds = &judged.adds;
-    (*adds != Things::default()).then(|| claim::claim(&gate.rules.load(), payer, adds))
+    let drawn = judged.draws.as_ref().map(|it| it.things.clone());
+    (*adds != Things::default()).then(|| Claim {
+        drawn: drawn.unwrap_or_default(),
+        ..claim::claim(&gate.rules.load(), payer, adds)
+    })
 }
 
 pub(super) fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent {
@@ -230,6 +241,9 @@ pub(super) async fn money_refusal(
         }
         StoreError::Refused(LedgerRefusal::OverCap(over)) => {
             return over_cap(over);
+        }
+        StoreError::Refused(LedgerRefusal::HoldClosed { .. }) => {
+            return BundleFault::Taken.refusal();
         }
         StoreError::Busy => return Refusal::Busy,
         StoreError::Refused(LedgerRefusal::UnknownPayer(_)) => return Refusal::NobodyPays,

@@ -4,6 +4,7 @@ use super::admit;
 use super::authenticate::{self, Caller};
 use super::away;
 use super::balance::Balance;
+use super::bundle::draw::{Drawn, promise};
 use super::doubt;
 use super::estimate;
 use super::forward;
@@ -13,7 +14,7 @@ use super::observe::{self, Known};
 use super::outcome::{answered, follow, give_back};
 use super::parse::Call;
 use super::plan::{self, Plan};
-use super::promise::{promise, raises, with_our_job};
+use super::promise::{raises, with_our_job};
 use super::refusal::Refusal;
 use super::reserve::{self, Priced};
 use super::undo;
@@ -60,6 +61,8 @@ pub(super) struct Judged {
     /// The caps that its hold has to pass.
     pub(super) caps: Vec<CapBound>,
     pub(super) hold: Option<HoldId>,
+    /// Its line, where it is a call of a bundle.
+    pub(super) draws: Option<Drawn>,
     pub(super) job: Option<JobId>,
     pub(super) sent: Timestamp,
     pub(super) sent_wall: Timestamp,
@@ -155,11 +158,11 @@ async fn promised(
     let admitted = admitted(gate, caller, (&mut *call, command), id, peer, known);
     let (caller, mut judged) = admitted.instrument(step("admit")).await?;
     let map = with_our_job(gate, call, command, &caller, &mut judged);
-    if raises(&judged) {
+    if raises(&judged) || call.bundle.is_some() {
         judged.hold = Some(HoldId::from_bits(gate.clock.id_bits()));
         known.hold = judged.hold;
     }
-    let promise = promise(gate, call, command, &judged);
+    let promise = promise(gate, call, command, &mut judged);
     let state = promise.instrument(step("hold")).await?;
     crash::pass(Point::Held);
     Ok((caller, judged, map, state))
@@ -256,6 +259,7 @@ pub(super) async fn judge(
         adds,
         caps,
         hold: None,
+        draws: None,
         job: None,
         sent: now,
         sent_wall,
@@ -312,6 +316,7 @@ async fn unpriced(
         adds: Things::default(),
         caps: Vec::new(),
         hold: None,
+        draws: None,
         job: None,
         sent: now,
         sent_wall: gate.clock.wall(),

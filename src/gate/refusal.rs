@@ -1,6 +1,7 @@
 //! Pure: every reason why the gate says no, in order of precedence, with the facts that a person
 //! needs. `respond.rs` turns it into CloudStack's own form.
 
+use super::bundle::fault::BundleFault;
 use crate::cloudstack::envelope::ApiError;
 use crate::cloudstack::query::ParseFault;
 use crate::policy::limits::TooMany;
@@ -92,6 +93,8 @@ pub enum Refusal {
     },
     /// Not enough money.
     NotEnough(Shortage),
+    /// What a call says of bundles cannot be done.
+    Bundle(BundleFault),
     /// A reseller's wholesale wallet does not carry the call. Nothing of it is the caller's to
     /// hear.
     WholesaleShort,
@@ -134,6 +137,7 @@ impl Refusal {
             Self::TooMuch { rule, .. } => rule,
             Self::NotEnough(shortage) if shortage.cover_short => "money.cover-short",
             Self::NotEnough(_) => "money.not-enough",
+            Self::Bundle(fault) => fault.rule(),
             Self::WholesaleShort => "money.wholesale",
             Self::StoreAway(_) => "store.away",
             Self::Busy => "store.busy",
@@ -155,6 +159,7 @@ impl Refusal {
             Self::NotServed(_) => (404, Some(9999)),
             Self::Cookies | Self::NotVerified => (401, None),
             Self::Told(error) => (error.code, error.cs_code),
+            Self::Bundle(fault) => fault.codes(),
             Self::Params(_)
             | Self::Parameter { .. }
             | Self::Missing { .. }
@@ -228,6 +233,7 @@ impl Refusal {
             ),
             Self::TooMuch { text, .. } => text.clone(),
             Self::NotEnough(shortage) => shortage_text(shortage),
+            Self::Bundle(fault) => fault.to_string(),
             Self::WholesaleShort => "your provider cannot start more at the moment; nothing was \
                                      started, ask your provider"
                 .to_owned(),

@@ -86,6 +86,7 @@ pub fn question(call: &Call) -> Call {
         format: Format::Xml,
         cookies: call.cookies.clone(),
         user_agent: call.user_agent.clone(),
+        bundle: None,
     }
 }
 

@@ -21,6 +21,12 @@ const EVERYWHERE: [&str; 8] = [
     "_",
 ];
 
+/// Whether every command takes a parameter of this lower-case name.
+#[must_use]
+pub fn is_everywhere(lower: &str) -> bool {
+    EVERYWHERE.contains(&lower)
+}
+
 /// Types every parameter of a raising call.
 ///
 /// # Errors

@@ -12,9 +12,10 @@ use super::reserve::{self, Priced};
 use crate::cloudstack::command::Command;
 use crate::ledger::LedgerRefusal;
 use crate::ledger::command::{HoldLeg, LineAmount};
-use crate::ledger::records::{PayerState, Purse};
+use crate::ledger::records::{Hold, PayerState, Purse};
 use crate::store::StoreError;
 use crate::terms::ids::PayerId;
+use crate::terms::money::Micros;
 use crate::terms::time::Timestamp;
 use std::sync::Arc;
 
@@ -55,22 +56,36 @@ pub(super) async fn wholesale(
     Ok(found)
 }
 
-/// The legs of the resellers whom the call costs more than before, at these figures of theirs.
+/// The legs of the resellers whom the call costs more than before, at these figures of theirs;
+/// gift credit that the call's line in a bundle holds (`of_line`) is there for it too.
 ///
 /// # Errors
 /// [`Refusal`] for amounts beyond their range.
 pub(super) fn legs(
     wholesale: &[Wholesale],
     states: &[PayerState],
+    of_line: &[Hold],
 ) -> Result<Vec<HoldLeg>, Refusal> {
     let mut legs = Vec::new();
     for one in wholesale.iter().filter(|one| one.priced.raises()) {
         let mut known = states.iter().filter(|state| state.payer == one.payer);
         let state = known.next().unwrap_or(&one.balance.state);
-        let promo = state.purse(Purse::PromoAvailable);
+        let promo = promo_of(state, of_line)?;
         legs.push(reserve::leg(&one.priced, &one.payer, promo).map_err(rate_refusal)?);
     }
     Ok(legs)
+}
+
+/// The gift credit that a payer has for a call: what is available, and what its line holds.
+///
+/// # Errors
+/// [`Refusal`] for amounts beyond their range.
+pub(super) fn promo_of(state: &PayerState, of_line: &[Hold]) -> Result<Micros, Refusal> {
+    let mut of_payer = of_line.iter().filter(|leg| leg.payer == state.payer);
+    let held = of_payer.next().map(|leg| leg.promo).unwrap_or_default();
+    let available = state.purse(Purse::PromoAvailable).or_zero();
+    let sum = available.plus(held);
+    sum.map_err(|fault| Refusal::StoreAway(fault.to_string()))
 }
 
 /// The resellers' figures as they are now.

@@ -241,6 +241,7 @@ fn prepaid(written: &Spanned<shape::Prepaid>, rules: &mut RuleSet, faults: &mut 
         (&shape.worst_delay, "worst_delay", &mut profile.worst_delay),
         (&shape.stop_lead, "stop_lead", &mut profile.stop_lead),
         (&shape.retention, "retention", &mut profile.retention),
+        (&shape.bundle, "bundle", &mut profile.bundle),
     ];
     for (text, what, place) in times {
         if let Some(read) = text.as_ref().and_then(|text| faults.duration(text, what)) {

@@ -8,6 +8,8 @@ use crate::terms::time::{HOUR, SECOND};
 
 /// Renewal interval while less than 24 hours of burn are available.
 pub const RENEWAL_WATCHFUL: i64 = 300 * SECOND;
+/// How long a bundle is kept where no policy says it.
+pub const BUNDLE: i64 = HOUR;
 /// Renewal interval in the last hour.
 pub const RENEWAL_LAST_HOUR: i64 = 60 * SECOND;
 
@@ -44,6 +46,8 @@ pub struct PrepaidProfile {
     pub ending: Ending,
     /// For how much of what rules start by themselves there must be money when they are made.
     pub commitments: Commitments,
+    /// How long a bundle is kept, at most and where its client does not say.
+    pub bundle: i64,
     /// How what is known only later is held.
     pub variable: Variable,
 }
@@ -85,6 +89,7 @@ impl Default for PrepaidProfile {
             stops: false,
             ending: Ending::default(),
             commitments: Commitments::default(),
+            bundle: BUNDLE,
             variable: Variable::default(),
         }
     }

@@ -261,6 +261,7 @@ pub(super) struct Prepaid {
     pub retention_by: Option<Spanned<String>>,
     pub delete_after: Option<Spanned<String>>,
     pub delete_notices: Option<Vec<Spanned<String>>>,
+    pub bundle: Option<Spanned<String>>,
     pub commit_autoscale: Option<Spanned<String>>,
     pub commit_snapshots: Option<Spanned<String>>,
     pub commit_backups: Option<Spanned<String>>,

@@ -1,6 +1,7 @@
 //! Edge: roles, wiring, signals, drain: the only place that knows all the others.
 
-pub mod certificates;
+pub mod bundles;
+mod certificates;
 mod figures;
 mod grants;
 pub mod front;

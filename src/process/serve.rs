@@ -279,6 +279,7 @@ fn background(
     tokio::spawn(audit(product.clone(), queues.audit));
     tokio::spawn(sweeps(product.clone(), stop.clone()));
     tokio::spawn(super::samples::run(product.clone(), stop.clone()));
+    tokio::spawn(super::bundles::run(product.clone(), stop.clone()));
     tokio::spawn(super::months::run(product.clone(), stop.clone()));
     tokio::spawn(super::reload::run(product.clone(), stop.clone()));
     tokio::spawn(super::certificates::run(product.clone(), stop.clone()));

@@ -2,6 +2,8 @@
 
 /// Bytes of a request's form body (C2 of the canonical rules; Jetty's own bound is the same).
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Calls in one bundle: each is priced, and each has a hold of its own.
+pub const BUNDLE_LINES_MAX: usize = 50;
 /// Names in one request (C2).
 pub const NAMES_MAX: usize = 1_000;
 /// Bytes of one name (C3).

@@ -6,6 +6,7 @@
 
 use faregate::cloudstack::envelope::{ApiError, Format, read_xml};
 use faregate::cloudstack::query::ParseFault;
+use faregate::gate::bundle::fault::BundleFault;
 use faregate::gate::refusal::{Refusal, Shortage};
 use faregate::gate::respond::{self, OwnAnswer};
 use faregate::policy::limits::TooMany;
@@ -86,6 +87,7 @@ pub fn refusals() -> Vec<Refusal> {
         Refusal::QueryTooLong,
         Refusal::NotServed(text("/other")),
         Refusal::WholesaleShort,
+        Refusal::Bundle(BundleFault::Unknown(text("bnd_\u{f6}<1>"))),
     ]
 }
 
@@ -120,9 +122,10 @@ const fn kind(refusal: &Refusal) -> usize {
         Refusal::QueryTooLong => 25,
         Refusal::Missing { .. } => 26,
         Refusal::WholesaleShort => 27,
+        Refusal::Bundle(_) => 28,
     }
 }
-const KINDS: usize = 28;
+const KINDS: usize = 29;
 
 fn header(answer: &OwnAnswer, name: &str) -> Option<Vec<u8>> {
     let found = answer.headers.iter().find(|(own, _)| own == name)?;

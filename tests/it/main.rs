@@ -64,6 +64,7 @@ mod owners;
 mod owners_money;
 mod limits;
 mod limits_shared;
+mod bundles;
 mod estimate;
 mod served;
 mod serving;

@@ -38,6 +38,7 @@ fn call(parameters: &[(&str, &str)], secret: &str) -> Call {
         format: Format::Json,
         cookies: None,
         user_agent: None,
+        bundle: None,
     }
 }
 

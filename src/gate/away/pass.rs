@@ -85,6 +85,10 @@ async fn judged(
     known: &mut Known,
 ) -> Result<(Judged, ParamMap), Refusal> {
     let gate = &core.gate;
+    if call.bundle.is_some() {
+        // What a bundle holds is in the books alone; it would be held a second time here.
+        return Err(closed());
+    }
     let caller = verified(core, call, peer)
         .instrument(step("authenticate"))
         .await?;

@@ -19,6 +19,7 @@ fn call(session: &str) -> Call {
             keys_differ: false,
         }),
         user_agent: None,
+        bundle: None,
     }
 }
 

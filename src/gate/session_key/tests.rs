@@ -18,6 +18,7 @@ fn call(session: &str, cookie: Option<&str>, parameter: Option<&str>) -> Call {
             keys_differ: false,
         }),
         user_agent: None,
+        bundle: None,
     }
 }
 

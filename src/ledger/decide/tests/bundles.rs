@@ -126,6 +126,38 @@ fn a_call_takes_its_line_and_what_differs_moves_alone() {
     }
 }
 
+/// ADR 0052 tells it step by step.
+#[test]
+fn the_example_of_the_decision_is_booked_as_it_is_told() {
+    let plan = ["0.432240", "0.432240", "0.000600"].map(|price| leg(price, "0"));
+    let short = with_money("0.80").try_to(&bundle(&plan)).unwrap_err();
+    assert!(
+        matches!(short, LedgerRefusal::NotEnough { price, short_by, .. }
+        if (price, short_by) == (m("0.865080"), m("0.065080")))
+    );
+    let mut books = with_money("3");
+    let events = |effects: &Effects| -> Vec<String> {
+        let rows = effects.transfers.iter();
+        rows.map(|row| format!("{} {}", row.event, row.amount))
+            .collect()
+    };
+    let made = books.ok(&bundle(&plan));
+    assert_eq!(
+        events(&made),
+        ["hold 0.432240", "hold 0.432240", "hold 0.000600"]
+    );
+    books.shows("2.134920", "0.865080", "0");
+    let drawn = books.ok(&draw(1, 0, leg("0.432240", "0")));
+    assert_eq!(events(&drawn), ["draw 0.432240"]);
+    books.shows("2.134920", "0.865080", "0");
+    let drawn = books.ok(&draw(2, 1, leg("0.444240", "0")));
+    assert_eq!(events(&drawn), ["draw 0.432240", "hold 0.012000"]);
+    books.shows("2.122920", "0.877080", "0");
+    let ended = books.ok(&end(3));
+    assert_eq!(events(&ended), ["give-back 0.000600"]);
+    books.shows("2.123520", "0.876480", "0");
+}
+
 #[test]
 fn a_line_is_drawn_once_and_by_no_other_bundle() {
     let mut books = with_money("10");
