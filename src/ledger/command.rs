@@ -6,6 +6,7 @@
 
 use super::bundle::{Bundle, Draw, EndBundle};
 use super::caps::{CapBound, CapTotal};
+pub use super::grants::PromoGrant;
 pub use super::paper::{RevenueAmount, TaxAmount};
 use super::records::BillingMode;
 use crate::terms::ids::{CallId, DocumentId, HoldId, PayerId, PriceLineId, SellerId, TransferId};
@@ -170,23 +171,6 @@ pub enum Payout {
     Card(String),
     /// By wire: `cash.<bank>`.
     Wire(String),
-}
-
-/// Gift credit for a payer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PromoGrant {
-    /// The grant's name: the same name twice is one grant.
-    pub id: String,
-    /// To whom.
-    pub payer: PayerId,
-    /// How much, net.
-    pub amount: Micros,
-    /// Nothing of it is promised from then on; none where it does not end.
-    pub expires: Option<Timestamp>,
-    /// Why, for people.
-    pub reason: String,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// A refund of what is available.

@@ -13,6 +13,23 @@ use crate::terms::money::{Micros, MoneyError};
 use crate::terms::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Gift credit for a payer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PromoGrant {
+    /// The grant's name: the same name twice is one grant.
+    pub id: String,
+    /// To whom.
+    pub payer: PayerId,
+    /// How much, net.
+    pub amount: Micros,
+    /// Nothing of it is promised from then on; none where it does not end.
+    pub expires: Option<Timestamp>,
+    /// Why, for people.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// The row of all gift credit that a release without grants gave.
 pub const BEFORE_GRANTS: &str = "before-grants";
 

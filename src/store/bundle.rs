@@ -97,6 +97,7 @@ const END_BUNDLES: Sql = Sql {
         FROM json_each($1) AS j WHERE bundle.id = j.value ->> 0",
     postgres: "UPDATE bundle SET ended = coalesce(bundle.ended, (j.value ->> 1)::bigint) \
         FROM json_array_elements($1::json) AS j(value) WHERE bundle.id = j.value ->> 0",
+    rows: None,
 };
 /// What lines that no call drew yet are going to start: sums, as `UNDER_WAY` has them of calls.
 pub(super) const BUNDLED: Sql = Sql {
@@ -118,6 +119,7 @@ pub(super) const BUNDLED: Sql = Sql {
         AND h.status = 'open' \
         AND b.payer = ANY (ARRAY(SELECT json_array_elements_text($1::json))) \
         GROUP BY b.payer, t.value ->> 0, t.value ->> 1",
+    rows: None,
 };
 
 impl Group<'_> {

@@ -49,7 +49,7 @@ macro_rules! table {
 }
 
 /// Every table but `transfer`, in an order in which it may be read.
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 14] = [
     table!("meta" by "key" (0 key text, 1 value text)),
     table!("command" by "name" (0 name text, 1 digest text, 2 body text)),
     table!("payer" by "id" (

@@ -242,5 +242,8 @@ fn a_grant_is_spent_by_a_deploy_and_ends_by_itself() {
     let told = stage.faregate(&["ledger", "verify", "--config", &config]);
     assert!(!told.contains("fault"), "{told}");
     let told = stage.faregate(&["ledger", "rebuild", "--config", &config]);
-    assert!(told.contains(" 0 of 2 payers, 0 of 0 caps and 0 of 2 grants"), "{told}");
+    assert!(
+        told.contains(" 0 of 2 payers, 0 of 0 caps and 0 of 2 grants"),
+        "{told}"
+    );
 }

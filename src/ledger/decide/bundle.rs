@@ -1,8 +1,8 @@
 //! Pure: several calls held in one step, each line drawn by its call, and the rest given back.
 
-use super::cap;
 use super::draft::Draft;
 use super::hold::{admit, bounded, close, let_go, open_legs, take};
+use super::{cap, grant};
 use crate::ledger::bundle::{Bundle, Draw, EndBundle, stands_for};
 use crate::ledger::command::HoldLeg;
 use crate::ledger::records::{Hold, HoldStatus, Purse};
@@ -24,6 +24,9 @@ pub(super) fn promise(draft: &mut Draft<'_>, it: &Bundle) -> Result<(), LedgerRe
         total.promo = total.promo.plus(leg.promo)?;
     }
     for (payer, total) in totals {
+        if !total.promo.is_zero() {
+            grant::end_due(draft, payer)?;
+        }
         more(draft, payer, &total)?;
     }
     for line in &it.lines {
@@ -59,6 +62,9 @@ pub(super) fn draw(draft: &mut Draft<'_>, it: &Draw) -> Result<(), LedgerRefusal
             promo: leg.promo.minus(promo)?.or_zero(),
             ..nothing(&leg.payer)
         };
+        if !beyond.promo.is_zero() {
+            grant::end_due(draft, &leg.payer)?;
+        }
         more(draft, &leg.payer, &beyond)?;
     }
     for line in &lines {
