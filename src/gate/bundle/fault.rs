@@ -35,7 +35,7 @@ pub enum BundleFault {
     },
     /// No such bundle, or somebody else's.
     #[error(
-        "bundle `{0}` does not exist; nothing was started. Make one by createFaregateBundle, or \
+        "bundle `{0}` is not known; nothing was started. Make one by createFaregateBundle, or \
          send the call without X-Faregate-Bundle"
     )]
     Unknown(String),
