@@ -251,6 +251,14 @@ async fn heal(world: &Arc<World>) -> Option<()> {
         world.leap(pass);
         world.note(format!("{pass} s pass"));
     }
+    // Jobs on one machine take their turns: the last one has to end before it can be followed.
+    for _ in 0..60 {
+        let waits = world.state().cloud.jobs.iter().any(|job| job.status == 0);
+        if !waits {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     tokio::time::sleep(Duration::from_secs(4)).await;
     sweep(world).await;
     for customer in &world.base.customers {
