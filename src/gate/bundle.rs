@@ -126,7 +126,7 @@ fn one(name: &str, value: Value) -> Map<String, Value> {
 /// The caller's own bundle that `id` names; a stranger's is one that does not exist.
 async fn his(gate: &Gate, call: &Call, caller: &Caller) -> Result<StoredBundle, Refusal> {
     let name = call.params.get("id").unwrap_or_default();
-    let unknown = || BundleFault::Unknown(name.chars().take(80).collect()).refusal();
+    let unknown = || BundleFault::Unknown.refusal();
     let id: BundleId = name.parse().map_err(|_| unknown())?;
     let found = gate.store.bundle(id).await.map_err(away)?;
     let account = caller.person().account.as_str();

@@ -257,7 +257,11 @@ fn a_bundle_is_nobody_elses() {
         "a stranger learns of a bundle"
     );
     assert!(strange.iter().all(|(status, _)| *status == 431));
-    assert!(strange[0].1.contains("is not known; nothing was started"));
+    assert!(
+        strange[0]
+            .1
+            .contains("is not known here; nothing was started")
+    );
     let none = peter.call("listFaregateBundles", &[]).unwrap();
     assert_eq!(none.inside()["count"], 0, "{none:?}");
     let forged = Caller {

@@ -6,7 +6,7 @@
 
 use faregate::cloudstack::envelope::{ApiError, Format, read_xml};
 use faregate::cloudstack::query::ParseFault;
-use faregate::gate::bundle::fault::BundleFault;
+use faregate::gate::bundle::fault::{BundleFault, PricedLine};
 use faregate::gate::refusal::{Refusal, Shortage};
 use faregate::gate::respond::{self, OwnAnswer};
 use faregate::policy::limits::TooMany;
@@ -30,6 +30,19 @@ fn shortage(is_told: bool, cover_short: bool) -> Refusal {
         currency: Currency::EUR,
         top_up_url: "https://pay.example/t\u{f6}?a=1&b=<2>".to_owned(),
         cover_short,
+    })
+}
+
+/// A bundle that is too dear.
+fn bundle_short() -> Refusal {
+    let Refusal::NotEnough(shortage) = shortage(true, false) else {
+        panic!("it is one");
+    };
+    let command = "deployVirtualMachine".to_owned();
+    let price = Micros::new(30_000);
+    Refusal::Bundle(BundleFault::Short {
+        lines: vec![PricedLine { command, price }],
+        shortage,
     })
 }
 
@@ -87,7 +100,17 @@ pub fn refusals() -> Vec<Refusal> {
         Refusal::QueryTooLong,
         Refusal::NotServed(text("/other")),
         Refusal::WholesaleShort,
-        Refusal::Bundle(BundleFault::Unknown(text("bnd_\u{f6}<1>"))),
+        Refusal::Bundle(BundleFault::Unknown),
+        Refusal::Bundle(BundleFault::Over(text("2026-11-24T01:00:00+0000"))),
+        Refusal::Bundle(BundleFault::NoLine(text("deployVirtualMachine"))),
+        Refusal::Bundle(BundleFault::Taken),
+        Refusal::Bundle(BundleFault::OtherPlan(text("order<7>"))),
+        Refusal::Bundle(BundleFault::Line {
+            at: 1,
+            command: text("createVolume"),
+            refusal: Box::new(Refusal::NobodyPays),
+        }),
+        bundle_short(),
     ]
 }
 

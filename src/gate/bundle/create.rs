@@ -193,8 +193,8 @@ fn refuse_nothing(command: &Command, judged: &Judged) -> Result<(), Refusal> {
     }
     Err(Refusal::Parameter {
         name: "call".to_owned(),
-        what: "names a thing that is not known, or that is not yours; leave out what another \
-               call of the plan makes"
+        what: "names a thing that is not known, or not yours; leave out what another call of the \
+               plan makes"
             .to_owned(),
     })
 }

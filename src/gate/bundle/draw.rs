@@ -94,7 +94,7 @@ pub(in crate::gate) async fn promise(
 
 /// The bundle of this id. A stranger's is one that does not exist.
 async fn named(gate: &Gate, name: &str, judged: &Judged) -> Result<StoredBundle, Refusal> {
-    let unknown = || BundleFault::Unknown(name.chars().take(80).collect()).refusal();
+    let unknown = || BundleFault::Unknown.refusal();
     let id: BundleId = name.parse().map_err(|_| unknown())?;
     let found = gate.store.bundle(id).await.map_err(away)?;
     let own = judged.own.account.as_ref();
@@ -106,11 +106,7 @@ async fn named(gate: &Gate, name: &str, judged: &Judged) -> Result<StoredBundle,
     let over = judged.sent >= bundle.expires;
     match bundle.ended.or(over.then_some(bundle.expires)) {
         None => Ok(bundle),
-        Some(ended) => Err(BundleFault::Over {
-            id: bundle.id.to_string(),
-            ended: time::print(ended),
-        }
-        .refusal()),
+        Some(ended) => Err(BundleFault::Over(time::print(ended)).refusal()),
     }
 }
 
@@ -136,11 +132,7 @@ async fn line_of(
             });
         }
     }
-    Err(BundleFault::NoLine {
-        id: bundle.id.to_string(),
-        command: command.name.clone(),
-    }
-    .refusal())
+    Err(BundleFault::NoLine(command.name.clone()).refusal())
 }
 
 pub(super) fn away(fault: StoreError) -> Refusal {

@@ -1,4 +1,7 @@
 //! Pure: why a bundle is not made, or a call does not draw from one.
+//!
+//! No text repeats a bundle's id: some clients take four of its digits for an error number and
+//! forget what runs.
 
 use crate::gate::refusal::{Refusal, Shortage};
 use crate::terms::money::Micros;
@@ -35,33 +38,23 @@ pub enum BundleFault {
     },
     /// No such bundle, or somebody else's.
     #[error(
-        "bundle `{0}` is not known; nothing was started. Make one by createFaregateBundle, or \
-         send the call without X-Faregate-Bundle"
+        "the bundle that the call names is not known here; nothing was started. Make one by \
+         createFaregateBundle, or send the call without X-Faregate-Bundle"
     )]
-    Unknown(String),
+    Unknown,
     /// Its time is over, or it was deleted.
     #[error(
-        "bundle `{id}` ended at {ended}, and what was left of it went back; nothing was started. \
-         Make a new one, or send the call without X-Faregate-Bundle"
+        "the bundle that the call names ended at {0}, and what was left of it went back; nothing \
+         was started. Make a new one, or send the call without X-Faregate-Bundle"
     )]
-    Over {
-        /// Which.
-        id: String,
-        /// When, as CloudStack prints instants.
-        ended: String,
-    },
+    Over(String),
     /// None of its lines that are left is for this call.
     #[error(
-        "bundle `{id}` has no line left for this {command}: a line fits a call of its command \
-         that has all of the line's parameters; nothing was started. See listFaregateBundles, or \
-         send the call without X-Faregate-Bundle"
+        "the bundle has no line left for this {0}: a line fits a call of its command that has all \
+         of the line's parameters; nothing was started. See listFaregateBundles, or send the call \
+         without X-Faregate-Bundle"
     )]
-    NoLine {
-        /// Which.
-        id: String,
-        /// The command that was called.
-        command: String,
-    },
+    NoLine(String),
     /// Another call took the line in the same instant.
     #[error("another call took this line of the bundle just now; nothing was started, try again")]
     Taken,
@@ -80,9 +73,9 @@ impl BundleFault {
             Self::Line { refusal, .. } => refusal.rule(),
             Self::Short { shortage, .. } if shortage.cover_short => "money.cover-short",
             Self::Short { .. } => "money.not-enough",
-            Self::Unknown(_) => "bundle.unknown",
-            Self::Over { .. } => "bundle.ended",
-            Self::NoLine { .. } | Self::Taken => "bundle.no-line",
+            Self::Unknown => "bundle.unknown",
+            Self::Over(_) => "bundle.ended",
+            Self::NoLine(_) | Self::Taken => "bundle.no-line",
             Self::OtherPlan(_) => "bundle.other-plan",
         }
     }

@@ -1,4 +1,4 @@
-//! Pure: tables of what a plan of calls is read as.
+//! Pure: plans as clients write them, and which line is for which call.
 
 use super::*;
 
