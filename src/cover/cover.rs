@@ -1,5 +1,6 @@
 //! Pure: one renewal: what accrues, what the cover should carry, and when the next one is due.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::cover::retention;
@@ -52,12 +53,13 @@ pub struct Renewal {
 ///
 /// `accruals` are the payer's rows of those months; rows whose line holds a `/` (one-off prices,
 /// corrections) are not rated here and stay as they are. `intervals` are all of the payer's that
-/// touch those months.
+/// touch those months; `kept` is what rules may start without a call, as if it ran from now on:
+/// the cover keeps money for it, and nothing of it accrues.
 pub fn renew(
     pricing: Pricing<'_>,
     state: &PayerState,
     accruals: &[Accrual],
-    intervals: &[Interval],
+    (intervals, kept): (&[Interval], &[Interval]),
     through: Timestamp,
 ) -> Result<Renewal, RateError> {
     let Pricing {
@@ -79,7 +81,11 @@ pub fn renew(
         unpriced = rated.unpriced;
         unmeasured.extend(rated.unmeasured);
     }
-    let ahead = cost_ahead(book, terms, intervals, through, profile.horizon)?;
+    let mut all = Cow::Borrowed(intervals);
+    if !kept.is_empty() {
+        all.to_mut().extend_from_slice(kept);
+    }
+    let ahead = cost_ahead(book, terms, &all, through, profile.horizon)?;
     let (running, promo_cover_target) = after_promo(&ahead, promo_left)?;
     // Storage that is paid for out of what was kept needs no cover besides.
     let kept = state.purse(Purse::Retention).or_zero();

@@ -288,7 +288,9 @@ impl Renewals {
         let Some(facts) = facts else { return Ok(None) };
         let through = through.max(facts.state.accrued_through);
         let (accruals, intervals) = (&facts.accruals, &facts.intervals);
-        let mut renewal = cover::renew(pricing, &facts.state, accruals, intervals, through)?;
+        let kept = facts.kept(rules, through);
+        let what = (intervals.as_slice(), kept.as_slice());
+        let mut renewal = cover::renew(pricing, &facts.state, accruals, what, through)?;
         let capped = (rules.caps.as_slice(), &facts.capped);
         renewal.command.caps = caps::totals(pricing, capped, intervals, through)?;
         let totals = &renewal.command.totals;

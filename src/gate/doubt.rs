@@ -56,6 +56,8 @@ pub(super) async fn plan(
     let plan = plan::plan(command.price, &command.name, params, &facts)?;
     Ok(plan.map(|plan| Plan {
         before: Vec::new(),
+        // Nothing is kept for long against somebody who may not be the payer.
+        rules: Vec::new(),
         ..plan
     }))
 }

@@ -269,6 +269,7 @@ pub(super) async fn pass(
         job,
         hold: None,
         one_offs: Vec::new(),
+        rules: Vec::new(),
         intent: false,
         in_doubt: None,
     };

@@ -31,6 +31,7 @@ pub mod explain;
 mod observe;
 mod limit;
 mod budget;
+mod kept;
 pub mod bundle;
 mod claim;
 mod estimate;

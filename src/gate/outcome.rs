@@ -181,6 +181,7 @@ pub(super) fn followed(
         job: judged.job.clone().or(told),
         hold: judged.hold,
         one_offs: wholesale::one_offs(judged),
+        rules: judged.rules.clone(),
         intent: true,
         in_doubt: in_doubt(judged),
     }
@@ -208,6 +209,8 @@ pub(super) async fn settle_sync(gate: &Gate, followed: &Followed) {
         hold: followed.hold,
         in_doubt: followed.in_doubt.clone(),
         succeeded: true,
+        rules: followed.rules.clone(),
+        commitments: Vec::new(),
     };
     if let Err(fault) = record(gate, followed, settlement).await {
         tracing::error!(verb = "settle", call = %followed.call, %fault, "not settled; hold stays");

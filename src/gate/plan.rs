@@ -26,6 +26,7 @@ use super::typed;
 use crate::cloudstack::command::{Parent, PriceRule};
 use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
+use crate::meter::commitment::Rule;
 use crate::policy::commitment::{Commitment, Commitments, RuleKind};
 use crate::rate::Planned;
 use call::{Call, entries, networks};
@@ -111,6 +112,8 @@ pub struct Plan {
     /// What is left of the plan where the policy asks for less than the most that the call's rule
     /// may start by itself.
     pub standing: Option<Box<Standing>>,
+    /// Rules that the call makes or changes, which start things by themselves.
+    pub rules: Vec<Rule>,
 }
 
 /// The plans of a rule that starts things without a call, under each lesser commitment.
@@ -134,16 +137,17 @@ impl Plan {
 
     /// The plan of a rule that goes on by itself, for its maximum, and the lesser ones.
     fn standing(
-        kind: RuleKind,
+        rule: Rule,
         of: impl Fn(Commitment) -> Result<Self, Refusal>,
     ) -> Result<Self, Refusal> {
         let standing = Standing {
-            kind,
+            kind: rule.kind,
             next: of(Commitment::Next)?,
             first: of(Commitment::First)?,
         };
         Ok(Self {
             standing: Some(Box::new(standing)),
+            rules: vec![rule],
             ..of(Commitment::Maximum)?
         })
     }
@@ -154,10 +158,14 @@ impl Plan {
         let Some(standing) = self.standing.take() else {
             return self;
         };
-        match how.of(standing.kind) {
-            Commitment::Maximum => self,
+        let part = match how.of(standing.kind) {
+            Commitment::Maximum => return self,
             Commitment::Next => standing.next,
             Commitment::First => standing.first,
+        };
+        Self {
+            rules: self.rules,
+            ..part
         }
     }
 

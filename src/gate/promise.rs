@@ -21,6 +21,7 @@ use crate::ledger::records::PayerState;
 use crate::ledger::things::{Claim, OverLimit, Things};
 use crate::ledger::{Command as Booking, LedgerRefusal};
 use crate::meter::planned::{OneOffRow, PlannedText, ThingRow, owner_text};
+use crate::meter::rule_text::RuleText;
 use crate::store::{Intent, IntentChange, IntentStatus, StoreError, Work};
 use crate::terms::ids::{HoldId, JobId, PayerId};
 use secrecy::ExposeSecret;
@@ -163,6 +164,7 @@ pub(super) fn intent(call: &Call, command: &Command, judged: &Judged) -> Intent 
         things: thing_rows(&judged.adds),
         request: hex(&fingerprint(call)),
         in_doubt: judged.whose.doubt.is_some(),
+        rules: judged.rules.iter().map(RuleText::from).collect(),
     };
     Intent {
         call: judged.id,

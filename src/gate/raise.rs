@@ -20,7 +20,7 @@ use super::reserve::{self, Priced};
 use super::undo;
 use super::wholesale::{Wholesale, wholesale};
 use super::whose::{self, Whose};
-use super::{budget, claim};
+use super::{budget, claim, kept};
 use super::{session, typed, wire::Answer};
 use crate::cloudstack::command::{Command, OwnerRule, PriceRule};
 use crate::cloudstack::query::ParamMap;
@@ -31,6 +31,7 @@ use crate::crash::{self, Point};
 use crate::ledger::caps::CapBound;
 use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
+use crate::meter::commitment::Rule;
 use crate::meter::resource::Owner;
 use crate::policy::commitment::Commitments;
 use crate::policy::customer::RuleSet;
@@ -58,6 +59,8 @@ pub(super) struct Judged {
     pub(super) wholesale: Vec<Wholesale>,
     /// What it adds to what its payer has.
     pub(super) adds: Things,
+    /// Rules that it makes or changes.
+    pub(super) rules: Vec<Rule>,
     /// The caps that its hold has to pass.
     pub(super) caps: Vec<CapBound>,
     pub(super) hold: Option<HoldId>,
@@ -235,7 +238,13 @@ pub(super) async fn judge(
     let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
     // Things limits count what the rule may ever start; money is asked for as the policy says.
     let how = commitments(gate, &payer);
-    known.plan = plan.map(|plan| plan.committed(&how));
+    let plan = plan.map(|plan| plan.committed(&how));
+    known.plan = match plan {
+        Some(plan) => Some(kept::without_what_is_kept(gate, &payer, plan).await?),
+        None => None,
+    };
+    let rules = known.plan.as_ref().map(|plan| plan.rules.clone());
+    let rules = rules.unwrap_or_default();
     let (priced, balance) = match &known.plan {
         Some(plan) => price(gate, &payer, plan, now)
             .instrument(step("reserve"))
@@ -257,6 +266,7 @@ pub(super) async fn judge(
         balance,
         wholesale,
         adds,
+        rules,
         caps,
         hold: None,
         draws: None,
@@ -314,6 +324,7 @@ async fn unpriced(
         balance: None,
         wholesale: Vec::new(),
         adds: Things::default(),
+        rules: Vec::new(),
         caps: Vec::new(),
         hold: None,
         draws: None,

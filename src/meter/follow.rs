@@ -3,6 +3,7 @@
 //! A job's end settles its hold exactly once: the store refuses a second settlement. What is not
 //! proved keeps its hold; `cover/settle` says what proves what.
 
+use super::commitment::Rule;
 use super::kinds;
 use super::line::{Meter, MeterFault, Settlement};
 use super::observe::{ObservedCall, ObservedJob};
@@ -59,6 +60,8 @@ pub struct Followed {
     pub hold: Option<HoldId>,
     /// One-off prices that fall due with success.
     pub one_offs: Vec<LineAmount>,
+    /// Rules that it makes or changes, which start things by themselves.
+    pub rules: Vec<Rule>,
     /// An intent was written for it.
     pub intent: bool,
     /// The caller's own payer, where it was not sure whose the call is: if what it makes is
@@ -139,6 +142,7 @@ impl Follower {
             job: intent.job.clone(),
             hold: intent.hold,
             one_offs: planned.one_offs(intent.payer.as_ref()),
+            rules: planned.rules(),
             intent: true,
             in_doubt: intent.payer.clone().filter(|_| planned.in_doubt),
         }
@@ -292,6 +296,11 @@ impl Follower {
             hold: call.hold,
             in_doubt: call.in_doubt.clone(),
             succeeded: matches!(verdict, Verdict::Settle { one_off: true }),
+            rules: match verdict {
+                Verdict::Settle { .. } => call.rules.clone(),
+                _ => Vec::new(),
+            },
+            commitments: Vec::new(),
         }
     }
 

@@ -5,14 +5,14 @@
 //! each takes in what the others stored before it observes, and the store refuses what was
 //! decided on less than all of it.
 
+use super::commitment::{CommitmentChange, Rule};
 use super::in_flight::{InFlight, Outcome};
 use super::inventory::Inventory;
 use super::moved::{self, Moved};
-use super::observe::{FactQuestion, Observed, ObservedCall, observe};
+use super::observe::{Observed, ObservedCall};
 use super::resource::{Interval, Owner};
 use super::running::{Running, Seen};
 use crate::clock::Clock;
-use crate::cloudstack::tree::Node;
 use crate::ledger::Command;
 use crate::policy::customer::{OwnerPath, PayerChoice, RuleSet};
 use crate::store::{
@@ -28,8 +28,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{Mutex, mpsc};
 
-/// Questions that follow from one another: VM → volumes, network → addresses.
-const ROUNDS_MAX: usize = 4;
+mod fill;
+mod rules;
+
+use fill::observe_all;
+
 /// So often at most an observation is computed again because of what came in between.
 const STALE_MAX: usize = 64;
 
@@ -57,20 +60,14 @@ pub struct Settlement {
     pub in_doubt: Option<PayerId>,
     /// It succeeded: one-off prices fall due for what it started.
     pub succeeded: bool,
+    /// Rules that the call made or changed.
+    pub rules: Vec<Rule>,
+    /// What changes of the commitments with it.
+    pub commitments: Vec<CommitmentChange>,
 }
 
 /// Moves that are shown to operators, newest first.
 const MOVED_MAX: usize = 50;
-
-/// An answer to a list that was asked to fill a gap.
-#[derive(Debug)]
-struct Filled {
-    command: &'static str,
-    params: Vec<(&'static str, String)>,
-    asked: Timestamp,
-    answered: Timestamp,
-    node: Node,
-}
 
 /// The live meter.
 #[derive(Debug)]
@@ -128,23 +125,31 @@ impl Meter {
     pub async fn record(
         &self,
         calls: &[ObservedCall<'_>],
-        settlement: Settlement,
+        mut settlement: Settlement,
     ) -> Result<(), MeterFault> {
         let filled = self.fill(calls).await?;
+        settlement.commitments = self.commitments(calls, &settlement).await?;
         let show = |running: &mut Running| {
             let _ = observe_all(calls, &filled, &mut running.inventory);
         };
         self.change(show, &settlement, Seen::InACall).await
     }
 
-    /// Applies changes that a sweep found.
+    /// Applies changes that a sweep found, of what runs and of the rules that start it.
     ///
     /// # Errors
     /// [`MeterFault`].
-    pub async fn apply(&self, observed: Observed) -> Result<(), MeterFault> {
+    pub async fn apply(
+        &self,
+        observed: Observed,
+        commitments: Vec<CommitmentChange>,
+    ) -> Result<(), MeterFault> {
         let show = |it: &mut Running| drop(observed.clone().apply_to(&mut it.inventory));
-        self.change(show, &Settlement::default(), Seen::InASweep)
-            .await
+        let found = Settlement {
+            commitments,
+            ..Settlement::default()
+        };
+        self.change(show, &found, Seen::InASweep).await
     }
 
     /// What runs now.
@@ -220,7 +225,8 @@ impl Meter {
             running.rows.forget_ended(self.clock.billing());
         }
         running.drop_what_was_told(seen);
-        let mut payers = BTreeSet::new();
+        let payers = self.payers_of(&settlement.commitments).await;
+        let mut payers: BTreeSet<PayerId> = payers.into_iter().collect();
         let intervals = self
             .difference(running, settlement.hold, &mut payers)
             .await?;
@@ -232,6 +238,7 @@ impl Meter {
         let work = Work {
             command: settlement.command,
             intents: settlement.intents,
+            commitments: settlement.commitments,
             seen: (!intervals.is_empty()).then_some(running.seen),
             intervals,
             ..Work::default()
@@ -398,102 +405,5 @@ impl Meter {
             PayerChoice::Payer(payer) => Ok(Some(payer)),
             PayerChoice::Refuse | PayerChoice::House => Ok(None),
         }
-    }
-
-    /// Asks CloudStack for what the answers leave out.
-    async fn fill(&self, calls: &[ObservedCall<'_>]) -> Result<Vec<Filled>, MeterFault> {
-        let mut filled: Vec<Filled> = Vec::new();
-        let mut asked = BTreeSet::new();
-        for _ in 0..ROUNDS_MAX {
-            let questions = {
-                // What comes of it is tried, and taken back: it counts once all answers are there.
-                let mut running = self.running.lock().await;
-                let questions = observe_all(calls, &filled, &mut running.inventory);
-                running.inventory.roll_back();
-                questions
-            };
-            let fresh: Vec<FactQuestion> = questions
-                .into_iter()
-                .filter(|question| asked.insert(question.clone()))
-                .collect();
-            if fresh.is_empty() {
-                return Ok(filled);
-            }
-            for question in fresh {
-                filled.push(self.ask(&question).await?);
-            }
-        }
-        Ok(filled)
-    }
-
-    async fn ask(&self, question: &FactQuestion) -> Result<Filled, MeterFault> {
-        let (command, name, id) = match question {
-            FactQuestion::VolumesOf(vm) => ("listVolumes", "virtualmachineid", vm),
-            FactQuestion::AddressesOf(network) => {
-                ("listPublicIpAddresses", "associatednetworkid", network)
-            }
-            FactQuestion::AddressesOfVpc(vpc) => ("listPublicIpAddresses", "vpcid", vpc),
-            FactQuestion::Network(network) => ("listNetworks", "id", network),
-            FactQuestion::Vm(vm) => ("listVirtualMachines", "id", vm),
-        };
-        let params = vec![
-            (name, id.as_str().to_owned()),
-            ("listall", "true".to_owned()),
-            ("projectid", "-1".to_owned()),
-        ];
-        let given: Vec<(&str, &str)> = params
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let asked = self.clock.billing();
-        let answer = self.service.call(command, &given).await?;
-        Ok(Filled {
-            command,
-            params,
-            asked,
-            answered: self.clock.billing(),
-            node: answer.node,
-        })
-    }
-}
-
-/// Applies what calls show, then what was asked to fill their gaps; gives what is open still.
-fn observe_all(
-    calls: &[ObservedCall<'_>],
-    filled: &[Filled],
-    inventory: &mut Inventory,
-) -> Vec<FactQuestion> {
-    let mut questions = Vec::new();
-    let mut apply = |mut observed: Observed, inventory: &mut Inventory| {
-        questions.append(&mut observed.questions);
-        observed.apply_to(inventory);
-    };
-    for call in calls {
-        apply(observe(call, inventory), inventory);
-    }
-    if let Some(call) = calls.first() {
-        for list in filled {
-            apply(list.observe(call.owner.clone(), inventory), inventory);
-        }
-    }
-    questions
-}
-
-impl Filled {
-    fn observe(&self, owner: Owner, inventory: &Inventory) -> Observed {
-        let find = |wanted: &str| {
-            let found = self.params.iter().find(|(name, _)| *name == wanted);
-            found.map(|(_, value)| value.as_str())
-        };
-        let call = ObservedCall {
-            command: self.command,
-            params: &find,
-            owner,
-            sent: self.asked,
-            answered: self.answered,
-            answer: &self.node,
-            job: None,
-        };
-        observe(&call, inventory)
     }
 }

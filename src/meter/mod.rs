@@ -3,10 +3,12 @@
 //! The request line hands over what CloudStack said; nothing here looks back at the gate.
 //! `observe.rs` reads one answer, `inventory.rs` keeps what runs, `spend.rs` prices it.
 
+pub mod commitment;
 pub mod counting;
 pub mod inventory;
 pub mod observe;
 pub mod resource;
+pub mod rule_text;
 mod running;
 pub mod spend;
 pub mod line;

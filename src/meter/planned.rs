@@ -1,6 +1,8 @@
 //! Edge: what an intent keeps as text beside its columns: its plan and its owner.
 
+use super::commitment::Rule;
 use super::resource::Owner;
+use super::rule_text::RuleText;
 use crate::ledger::command::LineAmount;
 use crate::store::Intent;
 use crate::terms::ids::PayerId;
@@ -35,6 +37,9 @@ pub struct PlannedText {
     /// It was not sure whose the call is.
     #[serde(default)]
     pub in_doubt: bool,
+    /// Rules that the call makes or changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleText>,
 }
 
 impl PlannedText {
@@ -48,6 +53,12 @@ impl PlannedText {
             *byte = u8::from_str_radix(kept.request.get(at..at.checked_add(2)?)?, 16).ok()?;
         }
         Some(bytes)
+    }
+
+    /// The rules of the call that are known to this release.
+    pub(super) fn rules(&self) -> Vec<Rule> {
+        let rules = self.rules.iter().cloned();
+        rules.filter_map(RuleText::rule).collect()
     }
 
     /// What falls due once with the call's success, for its payer and the resellers above him.

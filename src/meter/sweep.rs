@@ -22,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+mod rules;
+
 /// What a sweep found, for people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Swept {
@@ -108,12 +110,14 @@ impl Sweep {
                 started = found.started,
                 "found"
             );
-            self.meter
-                .apply(Observed {
-                    changes,
-                    ..Observed::default()
-                })
-                .await?;
+        }
+        let commitments = self.rules(&listed, &seldom, now).await?;
+        if !changes.is_empty() || !commitments.is_empty() {
+            let observed = Observed {
+                changes,
+                ..Observed::default()
+            };
+            self.meter.apply(observed, commitments).await?;
         }
         Ok(found)
     }
@@ -159,7 +163,7 @@ impl Sweep {
                 .meter
                 .with_inventory(|inventory| observe(&list, inventory))
                 .await;
-            self.meter.apply(observed).await?;
+            self.meter.apply(observed, Vec::new()).await?;
         }
         Ok(())
     }
@@ -175,6 +179,7 @@ impl Sweep {
         {
             return found;
         }
+        found.read = true;
         for kind in kinds::SELDOM {
             match self.rows(kind.command, kind.item, kind.filter).await {
                 Ok(rows) => {
@@ -237,6 +242,8 @@ impl Sweep {
 /// What only some sweeps read, beside the kinds.
 #[derive(Default)]
 struct Seldom {
+    /// Whether this sweep reads them.
+    read: bool,
     backups: Option<Vec<Node>>,
 }
 

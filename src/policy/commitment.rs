@@ -42,6 +42,36 @@ pub enum RuleKind {
     BackupSchedule,
     /// A Kubernetes cluster that scales by itself.
     Kubernetes,
+    /// A schedule that starts a machine.
+    VmSchedule,
+}
+
+impl RuleKind {
+    const ALL: [Self; 5] = [
+        Self::AutoScale,
+        Self::SnapshotPolicy,
+        Self::BackupSchedule,
+        Self::Kubernetes,
+        Self::VmSchedule,
+    ];
+
+    /// Its name in rows and for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AutoScale => "autoscale-group",
+            Self::SnapshotPolicy => "snapshot-policy",
+            Self::BackupSchedule => "backup-schedule",
+            Self::Kubernetes => "kubernetes-cluster",
+            Self::VmSchedule => "vm-schedule",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// The mode of each kind of rule.
@@ -66,6 +96,8 @@ impl Commitments {
             RuleKind::SnapshotPolicy => self.snapshots,
             RuleKind::BackupSchedule => self.backups,
             RuleKind::Kubernetes => self.kubernetes,
+            // It starts one machine or none.
+            RuleKind::VmSchedule => Commitment::Maximum,
         }
     }
 }

@@ -25,6 +25,28 @@ pub struct Planned {
     pub attributes: Attributes,
 }
 
+impl Planned {
+    /// So many alike as one; none beyond the range.
+    #[must_use]
+    pub fn times(&self, count: i64) -> Option<Self> {
+        let has = &self.attributes;
+        let each = |units: Option<i64>| match units {
+            Some(units) => units.checked_mul(count).map(Some),
+            None => Some(None),
+        };
+        Some(Self {
+            usage_type: self.usage_type,
+            attributes: Attributes {
+                vcpus: each(has.vcpus)?,
+                memory_mib: each(has.memory_mib)?,
+                size_bytes: each(has.size_bytes)?,
+                count: has.count.max(1).checked_mul(count)?,
+                ..has.clone()
+            },
+        })
+    }
+}
+
 /// What a call has to hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HoldPrice {

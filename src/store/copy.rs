@@ -49,7 +49,7 @@ macro_rules! table {
 }
 
 /// Every table but `transfer`, in an order in which it may be read.
-const TABLES: [Table; 14] = [
+const TABLES: [Table; 15] = [
     table!("meta" by "key" (0 key text, 1 value text)),
     table!("command" by "name" (0 name text, 1 digest text, 2 body text)),
     table!("payer" by "id" (
@@ -66,6 +66,10 @@ const TABLES: [Table; 14] = [
     table!("bundle" by "id" (
         0 id text, 1 payer text, 2 account text, 3 client_key text, 4 request text, 5 lines text,
         6 at number, 7 expires number, 8 ended number
+    )),
+    table!("commitment" by "id" (
+        0 id text, 1 payer text, 2 call text, 3 about text, 4 rule text, 5 members text,
+        6 since number, 7 ended number
     )),
     table!("cap" by "id, start_at" (
         0 id text, 1 start_at number, 2 held number, 3 accrued number

@@ -28,6 +28,10 @@ const LEDGER_BACK: [(&str, &str); open::LEDGER_STEPS.len() - 1] = [
         include_str!("../../migrations/sqlite/ledger/back/0005_bundles.sql"),
         include_str!("../../migrations/postgres/ledger/back/0005_bundles.sql"),
     ),
+    (
+        include_str!("../../migrations/sqlite/ledger/back/0006_commitments.sql"),
+        include_str!("../../migrations/postgres/ledger/back/0006_commitments.sql"),
+    ),
 ];
 /// The same of the facts.
 const FACTS_BACK: [(&str, &str); open::FACTS_STEPS.len() - 1] = [(

@@ -6,6 +6,7 @@
 
 use super::bundle::{self, StoredBundle};
 use super::claims;
+use super::commitment;
 use super::error::StoreError;
 use super::facts::Facts;
 use super::ladder::LadderRows;
@@ -15,6 +16,7 @@ use crate::ledger::grants::Grant;
 use crate::ledger::records::{Accrual, Hold, HoldStatus, Transfer};
 use crate::ledger::things::{Amounts, Things};
 use crate::ledger::{Command, LedgerRefusal, Loaded, decide};
+use crate::meter::commitment::Commitment;
 use crate::terms::ids::{BundleId, CallId, CapId, HoldId, IntervalId, PayerId, ResourceId};
 use crate::terms::limits::LEDGER_QUEUE_MAX;
 use crate::terms::time::{BillingMonth, Period, Timestamp};
@@ -43,6 +45,8 @@ pub struct Rows {
     pub meta: BTreeMap<String, String>,
     /// Bundles.
     pub bundles: BTreeMap<BundleId, StoredBundle>,
+    /// Commitments.
+    pub commitments: BTreeMap<ResourceId, Commitment>,
     /// Rows of the end ladder.
     pub ladder: LadderRows,
 }
@@ -81,6 +85,10 @@ impl Rows {
         let bundles = &mut self.bundles;
         for change in &work.bundles {
             bundle::apply(bundles, change);
+        }
+        let commitments = &mut self.commitments;
+        for change in &work.commitments {
+            commitment::apply(commitments, change);
         }
         work.ladder
             .iter()

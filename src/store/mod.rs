@@ -10,6 +10,7 @@ mod backup;
 mod bundle;
 mod check;
 mod claims;
+mod commitment;
 mod copy;
 mod database;
 mod error;

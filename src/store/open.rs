@@ -20,12 +20,13 @@ pub(super) const LEDGER: &str = "ledger.db";
 pub(super) const FACTS: &str = "facts.db";
 
 /// Steps of `ledger.db`, oldest first.
-pub(super) const LEDGER_STEPS: [&str; 5] = [
+pub(super) const LEDGER_STEPS: [&str; 6] = [
     include_str!("../../migrations/sqlite/ledger/0001_books.sql"),
     include_str!("../../migrations/sqlite/ledger/0002_caps.sql"),
     include_str!("../../migrations/sqlite/ledger/0003_ladder.sql"),
     include_str!("../../migrations/sqlite/ledger/0004_grants.sql"),
     include_str!("../../migrations/sqlite/ledger/0005_bundles.sql"),
+    include_str!("../../migrations/sqlite/ledger/0006_commitments.sql"),
 ];
 /// Steps of `facts.db`, oldest first.
 pub(super) const FACTS_STEPS: [&str; 2] = [

@@ -19,12 +19,13 @@ use std::time::Duration;
 pub(super) const NAME: &str = "PostgreSQL";
 
 /// Steps of the ledger's schema, oldest first: the same as SQLite's.
-pub(super) const LEDGER_STEPS: [&str; 5] = [
+pub(super) const LEDGER_STEPS: [&str; 6] = [
     include_str!("../../migrations/postgres/ledger/0001_books.sql"),
     include_str!("../../migrations/postgres/ledger/0002_caps.sql"),
     include_str!("../../migrations/postgres/ledger/0003_ladder.sql"),
     include_str!("../../migrations/postgres/ledger/0004_grants.sql"),
     include_str!("../../migrations/postgres/ledger/0005_bundles.sql"),
+    include_str!("../../migrations/postgres/ledger/0006_commitments.sql"),
 ];
 /// Steps of the facts' schema, oldest first.
 pub(super) const FACTS_STEPS: [&str; 2] = [

@@ -5,8 +5,9 @@
 use super::database::{Query, Snapshot, query};
 use super::error::StoreError;
 use super::work::StoredInterval;
-use super::{Store, from_row, sql};
+use super::{Store, commitment, from_row, sql};
 use crate::ledger::records::{Accrual, PayerState};
+use crate::meter::commitment::Commitment;
 use crate::terms::ids::PayerId;
 use crate::terms::time::{BillingMonth, Period};
 
@@ -20,6 +21,8 @@ pub struct Renewable {
     pub accruals: Vec<Accrual>,
     /// Intervals of his, and of those asked for besides, that touch the period, oldest first.
     pub intervals: Vec<StoredInterval>,
+    /// Commitments of theirs that stand.
+    pub commitments: Vec<Commitment>,
 }
 
 impl Store {
@@ -43,6 +46,7 @@ impl Store {
                         state: state.clone(),
                         accruals: accruals.collect(),
                         intervals: rows.intervals_of_all(of, period),
+                        commitments: rows.commitments_of(of),
                     })
                 })
                 .await;
@@ -89,6 +93,9 @@ impl Store {
                 accruals.push(from_row::accrual(&row)?);
             }
         }
+        let rows = snapshot.fetch(commitment::standing()).await;
+        let mut commitments = commitment::all(&rows.map_err(lost)?)?;
+        commitments.retain(|it| of.contains(&it.payer));
         let rows = snapshot.fetch(touching(of, period)).await;
         let rows = rows.map_err(lost)?;
         let intervals = rows.iter().map(from_row::interval);
@@ -96,6 +103,7 @@ impl Store {
             state,
             accruals,
             intervals: intervals.collect::<Result<_, _>>()?,
+            commitments,
         }))
     }
 }

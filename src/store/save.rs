@@ -109,6 +109,7 @@ impl Group<'_> {
         let meta = meta.into_iter().map(|(key, value)| json!([key, value]));
         self.bulk(sql::PUT_META, meta.collect()).await?;
         self.save_bundles(works).await?;
+        self.save_commitments(works).await?;
         self.save_ladder(works).await
     }
 

@@ -4,6 +4,7 @@ use super::bundle::BundleChange;
 use super::ladder::LadderChange;
 use crate::ledger::things::Claim;
 use crate::ledger::{Command, Effects};
+use crate::meter::commitment::CommitmentChange;
 use crate::meter::resource::{Border, Interval};
 use crate::terms::ids::{CallId, HoldId, IntervalId, JobId, PayerId, ResourceId};
 use crate::terms::time::Timestamp;
@@ -171,6 +172,8 @@ pub struct Work {
     pub meta: Vec<(String, String)>,
     /// What changes of bundles with it.
     pub bundles: Vec<BundleChange>,
+    /// What changes of commitments with it.
+    pub commitments: Vec<CommitmentChange>,
     /// What changes of the end ladder with it.
     pub ladder: Vec<LadderChange>,
 }

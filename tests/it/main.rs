@@ -65,6 +65,7 @@ mod owners_money;
 mod limits;
 mod limits_shared;
 mod bundles;
+mod commitments;
 mod estimate;
 mod served;
 mod serving;

@@ -4,6 +4,7 @@ use super::super::caps::{self, Capped};
 use super::super::window::WEEK;
 use super::{RenewalFault, Renewals};
 use crate::ledger::records::{Accrual, PayerState};
+use crate::meter::commitment::{self, Commitment};
 use crate::meter::resource::Interval;
 use crate::policy::customer::RuleSet;
 use crate::terms::ids::PayerId;
@@ -15,6 +16,21 @@ pub(super) struct Facts {
     pub accruals: Vec<Accrual>,
     pub intervals: Vec<Interval>,
     pub capped: Capped,
+    /// Rules of his, and of those whom he supplies, that start things without a call.
+    pub commitments: Vec<Commitment>,
+}
+
+impl Facts {
+    /// What the rules may still start, as if it ran: each customer's own policy says how much.
+    pub(super) fn kept(&self, rules: &RuleSet, now: Timestamp) -> Vec<Interval> {
+        commitment::kept_of(&self.commitments, |it| {
+            let profile = rules.profile_of(&it.payer);
+            let modes = profile
+                .map(|profile| profile.commitments)
+                .unwrap_or_default();
+            it.as_running(modes.of(it.rule.kind), &self.intervals, now)
+        })
+    }
 }
 
 impl Renewals {
@@ -65,6 +81,7 @@ impl Renewals {
             accruals: read.accruals,
             intervals: intervals.map(|stored| stored.interval).collect(),
             capped,
+            commitments: read.commitments,
         }))
     }
 

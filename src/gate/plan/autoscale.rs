@@ -9,8 +9,10 @@ use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
+use crate::meter::commitment::Rule;
 use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
+use crate::terms::ids::ResourceId;
 
 const GROUP: Thing = Thing::Owned(Parent::AutoScaleGroup);
 const PROFILE: Thing = Thing::Owned(Parent::AutoScaleProfile);
@@ -33,7 +35,9 @@ impl Call<'_> {
         let least = least.unwrap_or(0);
         let runs = of("availablevirtualmachinecount").unwrap_or(0).min(most);
         let member = self.member(profile, profile)?;
-        Plan::standing(RuleKind::AutoScale, |how| {
+        let id = self.params.get("id").map(ResourceId::from);
+        let rule = group_rule(id, (least, most), &member);
+        Plan::standing(rule, |how| {
             Ok(Plan {
                 after: many(&member, how.pieces(runs, least, most))?,
                 before: many(&member, runs)?,
@@ -61,13 +65,26 @@ impl Call<'_> {
             .filter(|_| deploy.children.is_empty());
         new.children.push(kept.cloned().unwrap_or(deploy));
         let groups = self.items(Thing::GroupsOf, self.params.get("id").unwrap_or_default());
+        let member = self.member(&new, profile)?;
+        let enabled = |group: &&&Node| group.text_of("state") != Some("DISABLED");
+        let rules = groups.iter().filter(enabled).filter_map(|group| {
+            let of = |name: &str| group.number_of(name).unwrap_or(0);
+            let id = Some(ResourceId::from(group.text_of("id")?));
+            Some(group_rule(
+                id,
+                (of("minmembers"), of("maxmembers")),
+                &member,
+            ))
+        });
+        let rules = rules.collect();
         let counts = groups
             .iter()
             .filter_map(|group| group.number_of("maxmembers"));
         let most = counts.fold(0_i64, i64::saturating_add);
         Ok(Plan {
-            after: many(&self.member(&new, profile)?, most)?,
+            after: many(&member, most)?,
             before: many(&self.member(profile, profile)?, most)?,
+            rules,
             ..Plan::default()
         }
         .later())
@@ -119,6 +136,18 @@ impl Call<'_> {
             )
         };
         Ok(plan.after.into_iter().filter(of_each).collect())
+    }
+}
+
+fn group_rule(id: Option<ResourceId>, (least, most): (i64, i64), member: &[Planned]) -> Rule {
+    Rule {
+        kind: RuleKind::AutoScale,
+        id,
+        of: String::new(),
+        least,
+        most,
+        besides: 0,
+        unit: member.to_vec(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::shape::{of_vm, of_volume, planned, size_of, sized, volume_of};
 use super::{BACKUP, Call, Plan, Thing, VM};
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
+use crate::meter::commitment::Rule;
 use crate::meter::resource::Attributes;
 use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
@@ -47,9 +48,21 @@ impl Call<'_> {
             return plan(kept);
         }
         // The backup of a schedule comes later.
-        Plan::standing(RuleKind::BackupSchedule, |how| {
-            Ok(plan(how.pieces(0, 0, kept))?.later())
-        })
+        let every = self.params.get("intervaltype").unwrap_or_default();
+        let rule = Rule {
+            kind: RuleKind::BackupSchedule,
+            id: None,
+            of: format!(
+                "{}/{}",
+                vm.text_of("id").unwrap_or_default(),
+                every.to_ascii_uppercase()
+            ),
+            least: 0,
+            most: kept,
+            besides: 0,
+            unit: vec![of(one)],
+        };
+        Plan::standing(rule, |how| Ok(plan(how.pieces(0, 0, kept))?.later()))
     }
 
     fn size_of_vm(&self) -> Result<i64, Refusal> {

@@ -7,9 +7,11 @@ use crate::cloudstack::command::Parent;
 use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
+use crate::meter::commitment::Rule;
 use crate::meter::resource::Attributes;
 use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
+use crate::terms::ids::ResourceId;
 
 const CLUSTER: Thing = Thing::Owned(Parent::Kubernetes);
 /// GiB of a node's root volume where nothing says more (`KubernetesClusterService`).
@@ -91,9 +93,30 @@ impl Call<'_> {
             return self.scaled(cluster, asked);
         };
         let least = self.number_in("minsize")?.unwrap_or(0);
-        Plan::standing(RuleKind::Kubernetes, |how| {
+        let of = |name: &str| cluster.number_of(name).unwrap_or(0);
+        let rule = Rule {
+            kind: RuleKind::Kubernetes,
+            id: cluster.text_of("id").map(ResourceId::from),
+            of: String::new(),
+            least,
+            most,
+            besides: of("controlnodes").saturating_add(of("etcdnodes")),
+            unit: self.worker(cluster)?,
+        };
+        Plan::standing(rule, |how| {
             self.scaled(cluster, how.pieces(asked, least, most))
         })
+    }
+
+    /// One more worker of a cluster.
+    fn worker(&self, cluster: &Node) -> Result<Vec<Planned>, Refusal> {
+        let runs = cluster.text_of("state") == Some("Running");
+        let offering = self.node_offering("worker", Some(cluster))?;
+        let mut unit = self.nodes(offering, 1, runs, Some(cluster))?;
+        let zone = cluster.text_of("zoneid").map(str::to_owned);
+        unit.push(one(UsageType::PortForwardingRule, zone.clone()));
+        unit.push(one(UsageType::NetworkOffering, zone));
+        Ok(unit)
     }
 
     /// The cluster with so many workers.

@@ -9,7 +9,9 @@ use crate::cloudstack::query::ParamMap;
 use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
+use crate::meter::commitment::Rule;
 use crate::meter::resource::Attributes;
+use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
 
 impl Call<'_> {
@@ -326,8 +328,21 @@ impl Call<'_> {
         if !starts {
             return Ok(Plan::default());
         }
-        let start = self.start_of(self.wanted(VM, "virtualmachineid")?)?;
-        Ok(start.later())
+        let vm = self.wanted(VM, "virtualmachineid")?;
+        let start = self.start_of(vm)?;
+        let rule = Rule {
+            kind: RuleKind::VmSchedule,
+            id: None,
+            of: vm.text_of("id").unwrap_or_default().to_owned(),
+            least: 0,
+            most: 1,
+            besides: 0,
+            unit: start.after.clone(),
+        };
+        Ok(Plan {
+            rules: vec![rule],
+            ..start.later()
+        })
     }
 }
 

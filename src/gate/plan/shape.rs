@@ -44,20 +44,7 @@ pub(super) fn address(source_nat: bool, zone: Option<String>) -> Planned {
 
 /// So many alike as one meter: vCPUs, memory, sizes and pieces of all of them.
 pub(super) fn times(of: &Planned, count: i64, name: &str) -> Result<Planned, Refusal> {
-    let too_many = || refused(name, "is too large");
-    let each = |units: Option<i64>| match units {
-        Some(units) => units.checked_mul(count).map(Some).ok_or_else(too_many),
-        None => Ok(None),
-    };
-    let has = &of.attributes;
-    let attributes = Attributes {
-        vcpus: each(has.vcpus)?,
-        memory_mib: each(has.memory_mib)?,
-        size_bytes: each(has.size_bytes)?,
-        count: has.count.max(1).checked_mul(count).ok_or_else(too_many)?,
-        ..has.clone()
-    };
-    Ok(planned(of.usage_type, attributes))
+    of.times(count).ok_or_else(|| refused(name, "is too large"))
 }
 
 /// A network, or an offering of one, that gives source NAT.

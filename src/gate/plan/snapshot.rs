@@ -5,6 +5,7 @@ use super::shape::{of_volume, size_of, sized, times};
 use super::{Call, Plan, SNAPSHOT, Thing, VM, VOLUME};
 use crate::cloudstack::usage_type::UsageType;
 use crate::gate::refusal::Refusal;
+use crate::meter::commitment::Rule;
 use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
 
@@ -67,7 +68,18 @@ impl Call<'_> {
     /// As many as the policy keeps, in each zone.
     pub(super) fn snapshot_policy(&self) -> Result<Plan, Refusal> {
         let kept = self.number_in("maxsnaps")?.unwrap_or(1);
-        Plan::standing(RuleKind::SnapshotPolicy, |how| {
+        let volume = self.params.get("volumeid").unwrap_or_default();
+        let every = self.params.get("intervaltype").unwrap_or_default();
+        let rule = Rule {
+            kind: RuleKind::SnapshotPolicy,
+            id: None,
+            of: format!("{volume}/{}", every.to_ascii_uppercase()),
+            least: 0,
+            most: kept,
+            besides: 0,
+            unit: self.snapshot()?.after,
+        };
+        Plan::standing(rule, |how| {
             let mut plan = self.snapshot()?;
             for one in &mut plan.after {
                 *one = times(one, how.pieces(0, 0, kept), "maxsnaps")?;

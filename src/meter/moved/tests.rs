@@ -55,6 +55,7 @@ fn settlement(in_doubt: Option<&str>) -> Settlement {
         hold: Some(hold),
         in_doubt: in_doubt.map(PayerId::from),
         succeeded: true,
+        ..Settlement::default()
     }
 }
 

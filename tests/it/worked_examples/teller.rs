@@ -233,7 +233,7 @@ impl Story {
         let rows = self.books.accruals.values();
         let rows: Vec<_> = rows.filter(|row| row.payer == *payer).cloned().collect();
         let runs = self.intervals.get(payer).map_or(&[][..], Vec::as_slice);
-        renew(pricing, self.state(payer), &rows, runs, at).unwrap()
+        renew(pricing, self.state(payer), &rows, (runs, &[]), at).unwrap()
     }
 
     pub(super) fn renew(&mut self, payer: &PayerId, at: Timestamp) {
