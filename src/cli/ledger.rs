@@ -1,6 +1,7 @@
 //! Edge: `faregate top-up` and `faregate ledger`: money in by hand, and a look at the books.
 
 use super::books::{self, CopyArguments, DrillArguments, RebuildArguments};
+use super::commitments;
 use super::exposure;
 use super::forms::{self, BackArguments, FormArguments};
 use crate::config;
@@ -78,6 +79,15 @@ pub enum LedgerQuestion {
         #[arg(long)]
         payer: Option<String>,
     },
+    /// Rules that start things by themselves, and what is kept for them
+    Commitments {
+        /// The configuration
+        #[arg(long)]
+        config: PathBuf,
+        /// Whose; everybody's where nobody is named
+        #[arg(long)]
+        payer: Option<String>,
+    },
     /// A payer's newest transfers
     Transfers {
         /// The configuration
@@ -120,6 +130,7 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
         LedgerQuestion::Verify { config }
         | LedgerQuestion::Balances { config }
         | LedgerQuestion::Grants { config, .. }
+        | LedgerQuestion::Commitments { config, .. }
         | LedgerQuestion::Transfers { config, .. } => config,
         LedgerQuestion::Exposure { config } => return exposure::run(&load(config)?),
         LedgerQuestion::Backup(arguments) => return books::back_up(arguments),
@@ -136,6 +147,9 @@ pub fn run(question: &LedgerQuestion) -> anyhow::Result<ExitCode> {
             LedgerQuestion::Balances { .. } => balances(&store).await,
             LedgerQuestion::Transfers { payer, rows, .. } => {
                 transfers(&store, &PayerId::from(payer.as_str()), *rows).await
+            }
+            LedgerQuestion::Commitments { payer, .. } => {
+                commitments::list(&config, &store, payer.as_deref()).await
             }
             LedgerQuestion::Grants { payer, .. } => {
                 super::grant::list(&store, payer.as_deref()).await

@@ -3,6 +3,7 @@
 mod books;
 mod forms;
 mod check;
+mod commitments;
 mod demo;
 mod exposure;
 mod grant;
