@@ -5,6 +5,7 @@
     reason = "a test has a clock and settings of its own"
 )]
 
+use crate::campaign::rounds;
 use crate::http2::gate;
 use crate::http2::wire::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, RESET, SETTINGS,
@@ -144,14 +145,21 @@ type Lost = Vec<Option<u16>>;
 
 /// A call from an address of the caller's own: a flood uses up its own address's limit of calls.
 fn call_from_elsewhere(gate: &str) -> Option<u16> {
-    let to: std::net::SocketAddr = gate.parse().unwrap();
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    let from: std::net::SocketAddr = "127.0.0.2:0".parse().unwrap();
-    socket.bind(&from.into()).unwrap();
-    socket.connect(&to.into()).ok()?;
+    let stream = from([127, 0, 0, 2], gate)?;
     let get =
         format!("GET /client/api?{QUERY} HTTP/1.1\r\nHost: cloud\r\nConnection: close\r\n\r\n");
-    exchange_over(socket.into(), &get).map(|heard| heard.status)
+    exchange_over(stream, &get).map(|heard| heard.status)
+}
+
+/// A connection from that address.
+fn from(source: [u8; 4], gate: &str) -> Option<TcpStream> {
+    let to: std::net::SocketAddr = gate.parse().unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&std::net::SocketAddr::from((source, 0)).into())
+        .unwrap();
+    socket.connect(&to.into()).ok()?;
+    Some(socket.into())
 }
 
 /// Another client, who calls all the while; gives how many calls, and what was not answered well.
@@ -252,13 +260,19 @@ fn descriptors(gate: &Served) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// A client that begins in one of the slow ways; the bytes, then a few more each second.
+/// A client that begins in one of the slow ways; the bytes, then a few more each second. True
+/// where the gate ended it.
 fn slow(address: &str, begin: &str, dribble: &str) -> bool {
-    let mut stream = TcpStream::connect(address).unwrap();
+    slowly(TcpStream::connect(address).unwrap(), begin, dribble)
+}
+
+fn slowly(mut stream: TcpStream, begin: &str, dribble: &str) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_secs(1)))
         .unwrap();
-    stream.write_all(begin.as_bytes()).unwrap();
+    if stream.write_all(begin.as_bytes()).is_err() {
+        return true;
+    }
     for _ in 0..100 {
         let mut read = [0; 1_024];
         match stream.read(&mut read) {
@@ -286,17 +300,14 @@ fn reader(address: &str) -> socket2::Socket {
     socket
 }
 
-#[test]
-fn slow_clients_of_every_kind_are_cut_and_others_are_served() {
-    let recorder = Recorder::start();
-    let gate = gate("floods-slow", &recorder);
-    assert_eq!(gate.call(QUERY).unwrap().status, 200);
-    let (before, memory) = (descriptors(&gate), gate.memory_mib());
-    let stop = Arc::new(AtomicBool::new(false));
-    let other = bystander(&gate, &stop);
+/// What a slow client does: where it connects to, the bytes it begins with, and those of each
+/// second.
+type Slowness<'a> = (&'static str, &'a str, &'static str, &'static str);
+
+fn slownesses(gate: &Served) -> [Slowness<'_>; 4] {
     let post = "POST /client/api HTTP/1.1\r\nHost: cloud\r\nContent-Type: \
                 application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\n";
-    let kinds = [
+    [
         ("head", &gate.gate, "GET /client/api?", "a"),
         ("nothing", &gate.gate, "", ""),
         ("body", &gate.gate, post, "a"),
@@ -306,11 +317,81 @@ fn slow_clients_of_every_kind_are_cut_and_others_are_served() {
             "\u{16}\u{3}\u{1}\u{1}",
             "a",
         ),
-    ];
-    for (name, address, begin, dribble) in kinds {
+    ]
+}
+
+/// `tests/run --long slow` keeps a thousand of them at it for ten minutes: one that is cut comes
+/// again at once, from one of ten addresses.
+#[test]
+fn slow_clients_that_come_again_and_again_cost_nobody_a_call() {
+    let recorder = Recorder::start();
+    let gate = gate("floods-slowly", &recorder);
+    assert_eq!(gate.call(QUERY).unwrap().status, 200);
+    let seconds = rounds("slow", 0);
+    let (each, seconds) = if seconds > 0 { (250, seconds) } else { (25, 5) };
+    let (before, memory) = (descriptors(&gate), gate.memory_mib());
+    let stop = Arc::new(AtomicBool::new(false));
+    let other = bystander(&gate, &stop);
+    let until_then = std::time::Instant::now() + Duration::from_secs(seconds);
+    let mut all = Vec::new();
+    for (_, address, begin, dribble) in slownesses(&gate) {
+        for number in 0..each {
+            let source = [127, 0, 1, 1 + u8::try_from(number % 10).unwrap()];
+            let address = address.to_owned();
+            all.push(std::thread::spawn(move || {
+                let mut cut = 0_u64;
+                while std::time::Instant::now() < until_then {
+                    // At the cap of its address it is not let in: that is an end, too.
+                    let Some(stream) = from(source, &address) else {
+                        continue;
+                    };
+                    assert!(slowly(stream, begin, dribble), "a slow client is not cut");
+                    cut += 1;
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                cut
+            }));
+        }
+    }
+    let slow = all.len();
+    let cut: u64 = all.into_iter().map(|one| one.join().unwrap()).sum();
+    stop.store(true, Ordering::SeqCst);
+    let (calls, lost) = other.join().unwrap();
+    let now = gate.memory_mib();
+    println!(
+        "{slow} slow clients for {seconds} s, cut {cut} times; {calls} calls of another, {} lost; \
+         {memory} MiB, then {now} MiB",
+        lost.len()
+    );
+    assert!(
+        cut >= u64::try_from(slow).unwrap(),
+        "{cut} of {slow} were cut"
+    );
+    assert!(
+        calls > 100 && lost.is_empty(),
+        "of {calls} calls were not answered: {lost:?}"
+    );
+    assert!(
+        now < memory + GROWTH_MAX_MIB,
+        "{memory} MiB, then {now} MiB"
+    );
+    until("the descriptors are back", || {
+        descriptors(&gate) <= before + 8
+    });
+}
+
+#[test]
+fn slow_clients_of_every_kind_are_cut_and_others_are_served() {
+    let recorder = Recorder::start();
+    let gate = gate("floods-slow", &recorder);
+    assert_eq!(gate.call(QUERY).unwrap().status, 200);
+    let (before, memory) = (descriptors(&gate), gate.memory_mib());
+    let stop = Arc::new(AtomicBool::new(false));
+    let other = bystander(&gate, &stop);
+    for (name, address, begin, dribble) in slownesses(&gate) {
         let all: Vec<_> = (0..SLOW)
             .map(|_| {
-                let address = address.clone();
+                let address = address.to_owned();
                 std::thread::spawn(move || slow(&address, begin, dribble))
             })
             .collect();
