@@ -62,8 +62,12 @@ impl InFlight {
             }
             {
                 let mut all = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                all.0.retain(|id| !ids.contains(id));
-                all.1.retain(|meter| !meters.contains(meter));
+                for id in &ids {
+                    all.0.remove(id);
+                }
+                for meter in &meters {
+                    all.1.remove(meter);
+                }
             }
             drop(turn);
             let _ = told.send(done);
