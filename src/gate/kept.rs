@@ -38,7 +38,7 @@ pub(super) async fn without_what_is_kept(
     let rules = gate.rules.load();
     let modes = rules.profile_of(payer).map(|profile| profile.commitments);
     let modes = modes.unwrap_or_default();
-    let more = commitment::kept_of(&kept, |it| it.kept(modes.of(it.rule.kind), &open));
+    let more = commitment::kept_of(&kept, |it| it.paid(modes.of(it.rule.kind), &open));
     plan.before.extend(more);
     Ok(plan)
 }

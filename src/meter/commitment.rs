@@ -124,12 +124,26 @@ impl Commitment {
     /// The meters that money is kept for; none where there are too many to count.
     #[must_use]
     pub fn kept(&self, mode: Mode, open: &[Interval]) -> Vec<Planned> {
-        let left = self.left(mode, open);
-        if left <= 0 {
+        self.pieces(self.left(mode, open))
+    }
+
+    /// What a call that changes the rule need not pay for: what is kept, and the pieces that are
+    /// there where its plan does not count them, since CloudStack's policies and schedules name none.
+    #[must_use]
+    pub fn paid(&self, mode: Mode, open: &[Interval]) -> Vec<Planned> {
+        let there = match self.rule.kind {
+            RuleKind::SnapshotPolicy | RuleKind::BackupSchedule => self.there(open),
+            _ => 0,
+        };
+        self.pieces(self.left(mode, open).saturating_add(there))
+    }
+
+    fn pieces(&self, count: i64) -> Vec<Planned> {
+        if count <= 0 {
             return Vec::new();
         }
         let unit = self.rule.unit.iter();
-        unit.filter_map(|one| one.times(left)).collect()
+        unit.filter_map(|one| one.times(count)).collect()
     }
 
     /// The same as if it ran from `now` on: what the cover is reckoned with.

@@ -2,7 +2,7 @@
 
 use super::records::{
     Account, Address, DiskOffering, Domain, Event, Job, KeyPair, Network, Offering, Project, Role,
-    Snapshot, Thing, User, Vm, VmSize, Volume,
+    Snapshot, SnapshotPolicy, Thing, User, Vm, VmSize, Volume,
 };
 use super::table::{Row, Table};
 use super::usage::event::{UsageEvent, UsageEventKind};
@@ -26,6 +26,8 @@ pub struct Cloud {
     pub networks: Table<Network>,
     pub addresses: Table<Address>,
     pub snapshots: Table<Snapshot>,
+    #[serde(default)]
+    pub snapshot_policies: Table<SnapshotPolicy>,
     pub key_pairs: Table<KeyPair>,
     #[serde(default)]
     pub things: Table<Thing>,
@@ -87,6 +89,7 @@ impl Cloud {
         self.networks.reindex();
         self.addresses.reindex();
         self.snapshots.reindex();
+        self.snapshot_policies.reindex();
         self.key_pairs.reindex();
         self.things.reindex();
         self.roles.reindex();

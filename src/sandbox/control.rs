@@ -9,16 +9,18 @@
 //! `restart-cancels-jobs`: at once, every pending job is cancelled and every session ends.
 //! `usage-window`: the usage server's windows are so many minutes long (else 60), until 0.
 //! `traffic-sent`, `traffic-received`: at once, so many bytes pass the router of each network.
+//! `snapshots-due`: at once, every snapshot policy takes so many snapshots.
 //! `usage-doubled`, `usage-missing`: `count` is the place of the record, from 1, until 0.
 //! `GET /sandbox/state` counts.
 
 use super::cloud::{Cloud, Moment};
+use super::commands::snapshot_policy;
 use super::finish;
 use super::usage::traffic::Traffic;
 use serde_json::{Value, json};
 
 /// Names of faults.
-pub const FAULTS: [&str; 13] = [
+pub const FAULTS: [&str; 14] = [
     "job-fails",
     "job-fails-after-vm",
     "answer-lost",
@@ -32,6 +34,7 @@ pub const FAULTS: [&str; 13] = [
     "usage-window",
     "traffic-sent",
     "traffic-received",
+    "snapshots-due",
 ];
 
 /// Switches a fault on or off; none where there is no fault of that name.
@@ -39,6 +42,10 @@ pub fn switch(cloud: &mut Cloud, name: &str, count: u64, moment: Moment<'_>) -> 
     let known = FAULTS.iter().find(|fault| **fault == name)?;
     if *known == "restart-cancels-jobs" {
         cancel_all(cloud, moment);
+    } else if *known == "snapshots-due" {
+        for _ in 0..count {
+            snapshot_policy::take_all(cloud, moment);
+        }
     } else if let Some(direction) = known.strip_prefix("traffic-") {
         pass(cloud, direction == "sent", count, moment);
     } else if count == 0 {

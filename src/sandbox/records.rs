@@ -285,6 +285,26 @@ rows! {
         state: String,
         /// Bytes of the volume.
         size: i64,
+        /// `HOURLY` … where a policy took it, else empty.
+        #[serde(default)]
+        every: String,
+        /// It is gone.
+        removed: bool,
+    }
+    /// A policy that takes snapshots of a volume.
+    SnapshotPolicy {
+        /// Volume.
+        volume: String,
+        /// Owner.
+        account: String,
+        /// `HOURLY`, `DAILY`, `WEEKLY`, `MONTHLY`.
+        every: String,
+        /// `0`, `00:00` …
+        schedule: String,
+        /// `UTC` …
+        zone: String,
+        /// So many are kept.
+        keeps: i64,
         /// It is gone.
         removed: bool,
     }

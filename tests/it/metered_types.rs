@@ -116,9 +116,15 @@ fn end(caller: &Caller, kind: &Kind, id: &str) {
 
 /// Payers of the running meters, by resource.
 pub fn metered(stage: &Stage) -> BTreeMap<String, String> {
+    metered_like(stage, "")
+}
+
+/// Those in which that text is found.
+pub fn metered_like(stage: &Stage, search: &str) -> BTreeMap<String, String> {
     let address = address_of(&stage.text("/operator_page"));
-    let request =
-        format!("GET /meters.json HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET /meters.json?search={search} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    );
     let heard = exchange(&address, &request).unwrap();
     let page: Value =
         serde_json::from_str(&heard.body).unwrap_or_else(|e| panic!("{e}: {heard:?}"));

@@ -146,6 +146,21 @@ fn what_is_kept_are_the_meters_of_all_pieces_that_are_left() {
 }
 
 #[test]
+fn a_policys_snapshots_that_are_there_are_not_paid_for_again() {
+    let of = |kind| {
+        let it = stands(rule(kind, "vol/HOURLY", 0, 4), &["a"]);
+        it.paid(Mode::Maximum, &machine("a", true))[0]
+            .attributes
+            .count
+    };
+    // A group's members are in its plan; a policy's snapshots are not.
+    assert_eq!(
+        (of(RuleKind::AutoScale), of(RuleKind::SnapshotPolicy)),
+        (3, 4)
+    );
+}
+
+#[test]
 fn control_nodes_are_no_workers() {
     let mut cluster = rule(RuleKind::Kubernetes, "", 1, 5);
     cluster.besides = 1;

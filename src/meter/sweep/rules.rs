@@ -7,11 +7,8 @@ use crate::cloudstack::tree::Node;
 use crate::cloudstack::usage_type::UsageType;
 use crate::policy::commitment::RuleKind;
 use crate::terms::ids::ResourceId;
-use crate::terms::time::{SECOND, Timestamp};
+use crate::terms::time::Timestamp;
 use std::collections::BTreeSet;
-
-/// A rule of the last minute may not be in a list that was read meanwhile.
-const YOUNG: i64 = 60 * SECOND;
 
 impl Sweep {
     /// What changes of the commitments that stand, by these lists.
@@ -37,7 +34,8 @@ impl Sweep {
                 let id = it.id.clone();
                 changes.push(CommitmentChange::Members { id, members });
             }
-            if now.since(it.since) >= YOUNG && self.is_gone(it, listed, seldom).await {
+            // The lists were read after `now`: what was there before is in them.
+            if it.since < now && self.is_gone(it, listed, seldom).await {
                 let (key, at) = (it.id.clone(), now);
                 tracing::info!(verb = "sweep", rule = %key, payer = %it.payer, "a rule is gone");
                 changes.push(CommitmentChange::End { key, at });
@@ -78,11 +76,8 @@ impl Sweep {
         };
         let rows = match name {
             None => self.readable(command, item).await,
-            Some(name) => self
-                .service
-                .list(command, item, &[(name, about)])
-                .await
-                .ok(),
+            // Without `listall` a list may show the reader's own things alone.
+            Some(name) => self.rows(command, item, Some((name, about))).await.ok(),
         };
         let Some(rows) = rows else { return false };
         let named = |row: &&Node| row.text_of("id") == Some(it.id.as_str());

@@ -10,6 +10,7 @@ pub mod listing;
 pub mod network;
 pub mod project;
 pub mod resource_limit;
+pub mod snapshot_policy;
 pub mod role;
 pub mod thing;
 pub mod usage;
@@ -34,6 +35,7 @@ pub fn run(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
         .or_else(|| job::run(cloud, call, name))
         .or_else(|| vm::run(cloud, call, name))
         .or_else(|| volume::run(cloud, call, name))
+        .or_else(|| snapshot_policy::run(cloud, call, name))
         .or_else(|| network::run(cloud, call, name))
         .or_else(|| identity::run(cloud, call, name))
         .or_else(|| role::run(cloud, call, name))

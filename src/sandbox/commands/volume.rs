@@ -273,6 +273,7 @@ fn create_snapshot(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused>
         created: call.moment.now,
         state: "BackingUp".to_owned(),
         size: volume.size,
+        every: String::new(),
         removed: false,
     });
     cloud.used_mut(&owner.id).snapshots += 1;

@@ -76,8 +76,19 @@ pub fn snapshot(cloud: &Cloud, snapshot: &Snapshot) -> Value {
     let mut out = Shown::new();
     out.put("id", snapshot.id.as_str())
         .owner(cloud, &snapshot.account);
-    out.put("snapshottype", "MANUAL")
-        .put("volumeid", snapshot.volume.as_str());
+    let every = match snapshot.every.as_str() {
+        "" => "MANUAL",
+        every => every,
+    };
+    out.put(
+        "snapshottype",
+        if snapshot.every.is_empty() {
+            "MANUAL"
+        } else {
+            "RECURRING"
+        },
+    )
+    .put("volumeid", snapshot.volume.as_str());
     if let Some(volume) = cloud.volumes.find(&snapshot.volume) {
         out.put("volumename", volume.name.as_str())
             .put(
@@ -88,7 +99,7 @@ pub fn snapshot(cloud: &Cloud, snapshot: &Snapshot) -> Value {
     }
     out.put("created", printed(snapshot.created))
         .put("name", snapshot.name.as_str())
-        .put("intervaltype", "MANUAL")
+        .put("intervaltype", every)
         .put("state", snapshot.state.as_str())
         .put("physicalsize", 0)
         .zone()
