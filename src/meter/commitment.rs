@@ -128,7 +128,7 @@ impl Commitment {
     }
 
     /// What a call that changes the rule need not pay for: what is kept, and the pieces that are
-    /// there where its plan does not count them, since CloudStack's policies and schedules name none.
+    /// there where its plan does not count them: CloudStack's policies and schedules name none.
     #[must_use]
     pub fn paid(&self, mode: Mode, open: &[Interval]) -> Vec<Planned> {
         let there = match self.rule.kind {
@@ -170,15 +170,12 @@ impl Commitment {
 }
 
 /// What is kept for all of these: a machine that several schedules start is kept for once.
-pub fn kept_of<'a, T>(
-    all: &'a [Commitment],
-    mut of: impl FnMut(&'a Commitment) -> Vec<T>,
-) -> Vec<T> {
+pub fn kept_of<'a, T>(all: &'a [Commitment], of: impl FnMut(&'a Commitment) -> Vec<T>) -> Vec<T> {
     let mut started = BTreeSet::new();
     let once = all
         .iter()
         .filter(|it| it.rule.kind != RuleKind::VmSchedule || started.insert(it.rule.of.as_str()));
-    once.flat_map(|it| of(it)).collect()
+    once.flat_map(of).collect()
 }
 
 /// What a settled call's rules become: written for who pays for what they start. A rule whose id

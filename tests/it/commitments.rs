@@ -16,6 +16,7 @@ use faregate::policy::commitment::RuleKind;
 use faregate::rate::Planned;
 use faregate::store::{Store, Work};
 use faregate::terms::ids::{CallId, PayerId, ResourceId};
+use faregate::terms::money::Micros;
 use faregate::terms::time::{BillingMonth, Timestamp};
 
 fn policy(id: &str, of: &str, most: i64) -> Commitment {
@@ -92,25 +93,26 @@ async fn a_commitment_is_kept_as_it_was_made_until_its_rule_ends(place) {
 
 const PAULA: &str = "prepaid-paula";
 
-/// What is kept for all of her rules, and what is told of the first; nothing where there is none.
-fn kept(stage: &Stage) -> Option<(f64, String)> {
+/// What is kept for all of her rules, in millionths, and what is told of the first; nothing where there is none.
+fn kept(stage: &Stage) -> Option<(i64, String)> {
     let told = stage.faregate(&["ledger", "commitments", "--config", &stage.config()]);
     let mut lines = told.lines();
     let rule = lines.next()?.to_owned();
     let amount = lines.next_back()?.split_whitespace().rev().nth(1)?;
-    Some((amount.parse().unwrap(), rule))
+    Some((amount.parse::<Micros>().unwrap().get(), rule))
 }
 
-/// A figure of her balance.
-fn figure(stage: &Stage, name: &str) -> f64 {
+/// A figure of her balance, in millionths.
+fn figure(stage: &Stage, name: &str) -> i64 {
     let told = stage.faregate(&["ledger", "balances", "--config", &stage.config()]);
     let hers = told.lines().find(|line| line.starts_with(PAULA)).unwrap();
     let mut words = hers.split_whitespace().skip_while(|word| *word != name);
-    words.nth(1).unwrap().parse().unwrap()
+    words.nth(1).unwrap().parse::<Micros>().unwrap().get()
 }
 
-fn is_near(one: f64, other: f64) -> bool {
-    (one - other).abs() < 0.02
+/// Within 0.02: what runs accrues meanwhile.
+fn is_near(one: i64, other: i64) -> bool {
+    (one - other).abs() < 20_000
 }
 
 /// A volume of a machine that runs.
@@ -136,7 +138,7 @@ fn hourly(paula: &Caller, volume: &str, keeps: &str) -> u16 {
     paula.call("createSnapshotPolicy", &words).unwrap().status
 }
 
-/// Exam 28, of a policy: its call is refused where the money is not there, and else its money stays;
+/// Exam 28, of a policy: its call is refused where the money is not there, else its money stays;
 /// each snapshot that CloudStack takes by itself is metered for its owner and takes its part.
 #[test]
 fn what_a_snapshot_policy_starts_is_paid_for_out_of_what_it_keeps() {
@@ -159,7 +161,7 @@ fn what_a_snapshot_policy_starts_is_paid_for_out_of_what_it_keeps() {
         rule.contains("0 there, 4000 kept for, 4000 at most"),
         "{rule}"
     );
-    assert!(whole > 0.4, "too little to see: {whole}");
+    assert!(whole > 400_000, "too little to see: {whole}");
     // Also after renewals, and after the node's death.
     for round in ["first", "second"] {
         stage.kill_gate();
@@ -186,7 +188,7 @@ fn what_a_snapshot_policy_starts_is_paid_for_out_of_what_it_keeps() {
     let found = metered_like(&stage, one);
     assert_eq!(found.get(one).map(String::as_str), Some(PAULA));
     let (rest, _) = kept(&stage).unwrap();
-    assert!(is_near(rest, whole * 0.75), "{rest} of {whole}");
+    assert!(is_near(rest, whole / 4 * 3), "{rest} of {whole}");
 
     until("their part is free", || {
         is_near(figure(&stage, "held"), before + rest)
@@ -211,7 +213,7 @@ fn what_a_snapshot_policy_starts_is_paid_for_out_of_what_it_keeps() {
     assert_eq!(gone.status, 200, "{gone:?}");
     assert_eq!(kept(&stage), None);
     until("its money is free", || {
-        figure(&stage, "held") < before + 0.1
+        figure(&stage, "held") < before + 100_000
     });
 }
 

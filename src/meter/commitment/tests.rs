@@ -284,12 +284,21 @@ fn a_rules_id_is_what_the_call_the_job_or_the_answer_says() {
     }
 }
 
+/// Command, its parameter, its answer, its job, and whether the policy ends with it.
+type Case<'a> = (
+    &'a str,
+    (&'a str, &'a str),
+    &'a str,
+    Option<&'a ObservedJob>,
+    bool,
+);
+
 #[test]
 fn a_rule_ends_with_its_own_deletion_or_with_what_it_is_about() {
     let policy = stands(rule(RuleKind::SnapshotPolicy, "vol/HOURLY", 0, 8), &[]);
     let done = job(1);
     let failed = job(2);
-    let cases: [(&str, (&str, &str), &str, Option<&ObservedJob>, bool); 12] = [
+    let cases: [Case<'_>; 12] = [
         ("deleteSnapshotPolicies", ("id", "rule"), "{}", None, true),
         (
             "deletesnapshotpolicies",
