@@ -93,7 +93,8 @@ async fn a_commitment_is_kept_as_it_was_made_until_its_rule_ends(place) {
 
 const PAULA: &str = "prepaid-paula";
 
-/// What is kept for all of her rules, in millionths, and what is told of the first; nothing where there is none.
+/// What is kept for all of her rules, in millionths, and what is told of the first; nothing where
+/// there is none.
 fn kept(stage: &Stage) -> Option<(i64, String)> {
     let told = stage.faregate(&["ledger", "commitments", "--config", &stage.config()]);
     let mut lines = told.lines();
