@@ -50,11 +50,7 @@ pub(super) async fn list(
 }
 
 fn mode(rules: &RuleSet, it: &Commitment) -> Mode {
-    let profile = rules.profile_of(&it.payer);
-    let modes = profile
-        .map(|profile| profile.commitments)
-        .unwrap_or_default();
-    modes.of(it.rule.kind)
+    rules.commitments_of(&it.payer).of(it.rule.kind)
 }
 
 fn line(it: &Commitment, mode: Mode, open: &[Interval]) -> String {

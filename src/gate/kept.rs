@@ -35,9 +35,7 @@ pub(super) async fn without_what_is_kept(
         return Ok(plan);
     }
     let open: Vec<Interval> = gate.meter.running().await;
-    let rules = gate.rules.load();
-    let modes = rules.profile_of(payer).map(|profile| profile.commitments);
-    let modes = modes.unwrap_or_default();
+    let modes = gate.rules.load().commitments_of(payer);
     let more = commitment::kept_of(&kept, |it| it.paid(modes.of(it.rule.kind), &open));
     plan.before.extend(more);
     Ok(plan)

@@ -33,7 +33,6 @@ use crate::ledger::records::{Accrual, BillingMode, PayerState};
 use crate::ledger::things::Things;
 use crate::meter::commitment::Rule;
 use crate::meter::resource::Owner;
-use crate::policy::commitment::Commitments;
 use crate::policy::customer::RuleSet;
 use crate::rate::RateError;
 use crate::telemetry::step;
@@ -237,7 +236,7 @@ pub(super) async fn judge(
     };
     let adds = plan.as_ref().map(claim::adds).unwrap_or_default();
     // Things limits count what the rule may ever start; money is asked for as the policy says.
-    let how = commitments(gate, &payer);
+    let how = gate.rules.load().commitments_of(&payer);
     let plan = plan.map(|plan| plan.committed(&how));
     known.plan = match plan {
         Some(plan) => Some(kept::without_what_is_kept(gate, &payer, plan).await?),
@@ -275,15 +274,6 @@ pub(super) async fn judge(
         sent_wall,
     };
     Ok((caller, judged))
-}
-
-/// For how much of what a rule starts by itself its payer must have money.
-fn commitments(gate: &Gate, payer: &PayerId) -> Commitments {
-    let rules = gate.rules.load();
-    let profile = rules.profile_of(payer);
-    profile
-        .map(|profile| profile.commitments)
-        .unwrap_or_default()
 }
 
 /// A command without a price rule: refused for prepaid, metered and priced later for postpaid.

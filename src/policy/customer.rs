@@ -2,6 +2,7 @@
 
 use crate::policy::access::AccessRules;
 use crate::policy::caps::SpendCap;
+use crate::policy::commitment::Commitments;
 use crate::policy::limits::{CallLimit, ThingLimit};
 use crate::policy::mode::Modes;
 use crate::policy::prepaid::PrepaidProfile;
@@ -318,5 +319,15 @@ impl RuleSet {
     #[must_use]
     pub fn profile_of(&self, payer: &PayerId) -> Option<&PrepaidProfile> {
         self.prepaid.get(&self.customers.get(payer)?.prepaid)
+    }
+
+    /// For how much of what a rule starts by itself the payer must have money; the default's where
+    /// he is not known.
+    #[must_use]
+    pub fn commitments_of(&self, payer: &PayerId) -> Commitments {
+        let profile = self.profile_of(payer);
+        profile
+            .map(|profile| profile.commitments)
+            .unwrap_or_default()
     }
 }

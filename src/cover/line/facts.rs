@@ -24,11 +24,8 @@ impl Facts {
     /// What the rules may still start, as if it ran: each customer's own policy says how much.
     pub(super) fn kept(&self, rules: &RuleSet, now: Timestamp) -> Vec<Interval> {
         commitment::kept_of(&self.commitments, |it| {
-            let profile = rules.profile_of(&it.payer);
-            let modes = profile
-                .map(|profile| profile.commitments)
-                .unwrap_or_default();
-            it.as_running(modes.of(it.rule.kind), &self.intervals, now)
+            let mode = rules.commitments_of(&it.payer).of(it.rule.kind);
+            it.as_running(mode, &self.intervals, now)
         })
     }
 }
