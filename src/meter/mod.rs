@@ -3,6 +3,7 @@
 //! The request line hands over what CloudStack said; nothing here looks back at the gate.
 //! `observe.rs` reads one answer, `inventory.rs` keeps what runs, `spend.rs` prices it.
 
+pub mod attributes_text;
 pub mod commitment;
 pub mod counting;
 pub mod inventory;

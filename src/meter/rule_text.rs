@@ -1,7 +1,7 @@
 //! Edge: a rule that starts things, as an intent and a row of the books keep it.
 
+use super::attributes_text::AttributesText;
 use super::commitment::Rule;
-use super::resource::Attributes;
 use crate::cloudstack::usage_type::UsageType;
 use crate::policy::commitment::RuleKind;
 use crate::rate::Planned;
@@ -23,39 +23,15 @@ pub struct RuleText {
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 struct UnitText {
     usage_type: u8,
-    name: String,
-    offering: Option<String>,
-    template: Option<String>,
-    zone: Option<String>,
-    vcpus: Option<i64>,
-    cpu_mhz: Option<i64>,
-    memory_mib: Option<i64>,
-    size_bytes: Option<i64>,
-    source_nat: bool,
-    state: Option<String>,
-    count: i64,
-    vm: Option<String>,
+    #[serde(flatten)]
+    attributes: AttributesText,
 }
 
 impl From<&Rule> for RuleText {
     fn from(rule: &Rule) -> Self {
-        let unit = rule.unit.iter().map(|one| {
-            let it = one.attributes.clone();
-            UnitText {
-                usage_type: one.usage_type.number(),
-                name: it.name,
-                offering: it.offering,
-                template: it.template,
-                zone: it.zone,
-                vcpus: it.vcpus,
-                cpu_mhz: it.cpu_mhz,
-                memory_mib: it.memory_mib,
-                size_bytes: it.size_bytes,
-                source_nat: it.source_nat,
-                state: it.state,
-                count: it.count,
-                vm: it.vm.map(|vm| vm.to_string()),
-            }
+        let unit = rule.unit.iter().map(|one| UnitText {
+            usage_type: one.usage_type.number(),
+            attributes: AttributesText::from(&one.attributes),
         });
         Self {
             kind: rule.kind.name().to_owned(),
@@ -76,20 +52,7 @@ impl RuleText {
         let unit = self.unit.into_iter().map(|it| {
             Some(Planned {
                 usage_type: UsageType::from_number(it.usage_type)?,
-                attributes: Attributes {
-                    name: it.name,
-                    offering: it.offering,
-                    template: it.template,
-                    zone: it.zone,
-                    vcpus: it.vcpus,
-                    cpu_mhz: it.cpu_mhz,
-                    memory_mib: it.memory_mib,
-                    size_bytes: it.size_bytes,
-                    source_nat: it.source_nat,
-                    state: it.state,
-                    count: it.count,
-                    vm: it.vm.as_deref().map(ResourceId::from),
-                },
+                attributes: it.attributes.into(),
             })
         });
         Some(Rule {

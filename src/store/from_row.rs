@@ -13,6 +13,7 @@ use crate::ledger::records::{
     Transfer,
 };
 use crate::ledger::things::Amounts;
+use crate::meter::attributes_text::AttributesText;
 use crate::meter::resource::{Attributes, Border, BorderSource, Interval, MeterId, Owner};
 use crate::terms::ids::{
     CapId, CsAccountId, CsDomainId, CsProjectId, JobId, PayerId, PriceLineId, ResourceId, SellerId,
@@ -21,7 +22,6 @@ use crate::terms::ids::{
 use crate::terms::money::{Currency, Micros};
 use crate::terms::quantity::UnitMicros;
 use crate::terms::time::{BillingMonth, Timestamp};
-use serde_json::Value;
 use std::str::FromStr;
 
 type Read<T> = Result<T, StoreError>;
@@ -345,23 +345,9 @@ pub(super) fn interval(row: &Row) -> Read<StoredInterval> {
 }
 
 fn attributes(text: &str) -> Read<Attributes> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|_| StoreError::row("attributes", text))?;
-    let words = |name: &str| value[name].as_str().map(str::to_owned);
-    Ok(Attributes {
-        name: words("name").unwrap_or_default(),
-        offering: words("offering"),
-        template: words("template"),
-        zone: words("zone"),
-        vcpus: value["vcpus"].as_i64(),
-        cpu_mhz: value["cpu_mhz"].as_i64(),
-        memory_mib: value["memory_mib"].as_i64(),
-        size_bytes: value["size_bytes"].as_i64(),
-        source_nat: value["source_nat"].as_bool().unwrap_or(false),
-        state: words("state"),
-        count: value["count"].as_i64().unwrap_or(1),
-        vm: words("vm").map(ResourceId::from),
-    })
+    let read: Result<AttributesText, _> = serde_json::from_str(text);
+    let read = read.map_err(|_| StoreError::row("attributes", text))?;
+    Ok(read.into())
 }
 
 pub(super) fn notice(row: &Row) -> Read<Notice> {

@@ -8,7 +8,8 @@ use crate::ledger::records::{
     Account, Accrual, Allocation, BillingMode, Document, Hold, HoldStatus, Item, PayerState,
     Transfer,
 };
-use crate::meter::resource::{Attributes, BorderSource};
+use crate::meter::attributes_text::AttributesText;
+use crate::meter::resource::BorderSource;
 use crate::terms::ids::CapId;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -230,29 +231,12 @@ pub(super) fn interval(row: &StoredInterval) -> Value {
         it.owner.account_name,
         it.owner.domain.as_str(),
         text(&it.owner.project),
-        attributes(&it.attributes).to_string(),
+        json!(AttributesText::from(&it.attributes)).to_string(),
         it.start.at.micros(),
         source(it.start.source),
         it.end.map(|end| end.at.micros()),
         it.end.map(|end| source(end.source)),
     ])
-}
-
-fn attributes(it: &Attributes) -> Value {
-    json!({
-        "name": it.name,
-        "offering": it.offering,
-        "template": it.template,
-        "zone": it.zone,
-        "vcpus": it.vcpus,
-        "cpu_mhz": it.cpu_mhz,
-        "memory_mib": it.memory_mib,
-        "size_bytes": it.size_bytes,
-        "source_nat": it.source_nat,
-        "state": it.state,
-        "count": it.count,
-        "vm": text(&it.vm),
-    })
 }
 
 pub(super) fn notice(row: &Notice) -> Value {
