@@ -88,9 +88,9 @@ pub fn renew(
     let ahead = cost_ahead(book, terms, &all, through, profile.horizon)?;
     let (running, promo_cover_target) = after_promo(&ahead, promo_left)?;
     // Storage that is paid for out of what was kept needs no cover besides.
-    let kept = state.purse(Purse::Retention).or_zero();
+    let retained = state.purse(Purse::Retention).or_zero();
     let aside = retention::aside(pricing, state, intervals, through)?;
-    let cover_target = running.minus(kept)?.or_zero().plus(aside)?;
+    let cover_target = running.minus(retained)?.or_zero().plus(aside)?;
     let hour = cost_ahead(book, terms, intervals, through, HOUR)?;
     Ok(Renewal {
         command: Renew {

@@ -33,10 +33,18 @@ pub struct Rule {
     pub unit: Vec<Planned>,
 }
 
+impl Rule {
+    /// The volume or the VM that it is about; empty where its pieces name the rule.
+    #[must_use]
+    pub fn about(&self) -> &str {
+        self.of.split('/').next().unwrap_or_default()
+    }
+}
+
 /// A rule that is there, and whose it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Commitment {
-    /// The rule; its `id` is known.
+    /// The rule as its call knew it, perhaps before it had an id.
     pub rule: Rule,
     /// CloudStack's id of the rule.
     pub id: ResourceId,
@@ -77,8 +85,7 @@ impl CommitmentChange {
     /// Whether an end by this key ends that commitment.
     #[must_use]
     pub fn ends(key: &ResourceId, it: &Commitment) -> bool {
-        let about = it.rule.of.split('/').next();
-        it.id == *key || about == Some(key.as_str())
+        it.id == *key || it.rule.about() == key.as_str()
     }
 }
 

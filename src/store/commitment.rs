@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::from_row::Fields;
 use super::group::Group;
 use super::memory::Rows;
-use super::sql::{Sql, cell, put, replace};
+use super::sql::{Sql, cell, of_ids, put, replace};
 use super::work::Work;
 use crate::meter::commitment::{Commitment, CommitmentChange};
 use crate::meter::rule_text::RuleText;
@@ -22,6 +22,11 @@ const PUT: Sql = put!("commitment" (
     0 id text, 1 payer text, 2 call text, 3 about text, 4 rule text, 5 members text,
     6 since number, 7 ended number
 ) replace!("id": payer call about rule since ended));
+const OF_PAYERS: Sql = of_ids!(
+    "SELECT * FROM commitment WHERE ended IS NULL AND",
+    "payer",
+    " ORDER BY id"
+);
 const MEMBERS: Sql = Sql {
     sqlite: "UPDATE commitment SET members = j.value ->> 1 \
         FROM json_each($1) AS j WHERE commitment.id = j.value ->> 0",
@@ -61,10 +66,11 @@ impl Group<'_> {
 pub(super) fn apply(rows: &mut BTreeMap<ResourceId, Commitment>, change: &CommitmentChange) {
     match change {
         CommitmentChange::Put(it) => {
-            let before = rows.get(&it.id).map(|row| row.members.clone());
-            let row = rows.entry(it.id.clone()).or_insert_with(|| it.clone());
-            *row = it.clone();
-            row.members = before.unwrap_or_default();
+            let mut row = it.clone();
+            if let Some(before) = rows.get(&it.id) {
+                row.members.clone_from(&before.members);
+            }
+            rows.insert(it.id.clone(), row);
         }
         CommitmentChange::Members { id, members } => {
             if let Some(row) = rows.get_mut(id) {
@@ -94,9 +100,7 @@ impl Store {
                 })
                 .await;
         }
-        let mut found: Vec<Commitment> = self.all(standing(), from_row).await?;
-        found.retain(|it| of.is_none_or(|of| of.contains(&it.payer)));
-        Ok(found)
+        self.all(standing(of), from_row).await
     }
 }
 
@@ -112,9 +116,13 @@ impl Rows {
     }
 }
 
-/// All that stand: there are few of them beside the intervals.
-pub(super) fn standing() -> Query {
-    query("SELECT * FROM commitment WHERE ended IS NULL ORDER BY id")
+/// Those that stand, of some payers or of all.
+pub(super) fn standing(of: Option<&[PayerId]>) -> Query {
+    let Some(of) = of else {
+        return query("SELECT * FROM commitment WHERE ended IS NULL ORDER BY id");
+    };
+    let ids: Vec<&str> = of.iter().map(PayerId::as_str).collect();
+    Query::of(OF_PAYERS).bind(json!(ids).to_string())
 }
 
 /// Rows of that question.
@@ -132,7 +140,7 @@ fn to_row(it: &Commitment) -> Value {
         it.id.as_str(),
         it.payer.as_str(),
         it.call.to_string(),
-        it.rule.of.split('/').next().unwrap_or_default(),
+        it.rule.about(),
         json!(RuleText::from(&it.rule)).to_string(),
         listed(&it.members),
         it.since.micros(),

@@ -93,9 +93,8 @@ impl Store {
                 accruals.push(from_row::accrual(&row)?);
             }
         }
-        let rows = snapshot.fetch(commitment::standing()).await;
-        let mut commitments = commitment::all(&rows.map_err(lost)?)?;
-        commitments.retain(|it| of.contains(&it.payer));
+        let rows = snapshot.fetch(commitment::standing(Some(of))).await;
+        let commitments = commitment::all(&rows.map_err(lost)?)?;
         let rows = snapshot.fetch(touching(of, period)).await;
         let rows = rows.map_err(lost)?;
         let intervals = rows.iter().map(from_row::interval);

@@ -129,7 +129,7 @@ macro_rules! keep {
     };
 }
 
-pub(super) use {cell, put, replace};
+pub(super) use {cell, of_ids, put, replace};
 
 pub(super) const DONE: Sql = of_ids!("SELECT name, digest FROM command WHERE", "name", "");
 pub(super) const HOLDS: Sql = of_ids!("SELECT * FROM hold WHERE", "id", "");

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 /// Questions that follow from one another: VM → volumes, network → addresses.
 const ROUNDS_MAX: usize = 4;
+
 /// An answer to a list that was asked to fill a gap.
 #[derive(Debug)]
 pub(super) struct Filled {

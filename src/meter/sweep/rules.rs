@@ -46,7 +46,7 @@ impl Sweep {
 
     /// Whether a rule is no longer there. What cannot be asked for is there.
     async fn is_gone(&self, it: &Commitment, listed: &Listed, seldom: &Seldom) -> bool {
-        let about = it.rule.of.split('/').next().unwrap_or_default();
+        let about = it.rule.about();
         let home = match it.rule.kind {
             RuleKind::SnapshotPolicy => Some(UsageType::Volume),
             RuleKind::BackupSchedule | RuleKind::VmSchedule => Some(UsageType::AllocatedVm),
