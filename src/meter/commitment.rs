@@ -245,9 +245,11 @@ pub fn ended(observed: &ObservedCall<'_>) -> Vec<CommitmentChange> {
         _ => return Vec::new(),
     };
     let keys = names.iter().filter_map(|name| param(name));
-    keys.flat_map(|ids| ids.split(','))
+    let ids = keys.flat_map(|ids| ids.split(',')).map(str::trim);
+    // A rule that is about nothing must not end with an id that is not there.
+    ids.filter(|id| !id.is_empty())
         .map(|id| CommitmentChange::End {
-            key: ResourceId::from(id.trim()),
+            key: ResourceId::from(id),
             at: observed.answered,
         })
         .collect()

@@ -284,6 +284,20 @@ fn a_rules_id_is_what_the_call_the_job_or_the_answer_says() {
     }
 }
 
+#[test]
+fn an_empty_place_in_a_list_of_ids_ends_no_rule() {
+    let group = stands(rule(RuleKind::AutoScale, "", 1, 4), &[]);
+    let find = |wanted: &str| (wanted == "ids").then_some("x,,");
+    let nothing = answer("{}");
+    let changes = ended(&observed("deleteVMSchedule", &find, &nothing, None));
+    assert_eq!(changes.len(), 1, "x alone");
+    let ends = |change: &CommitmentChange| match change {
+        CommitmentChange::End { key, .. } => CommitmentChange::ends(key, &group),
+        _ => true,
+    };
+    assert!(!changes.iter().any(ends));
+}
+
 /// Command, its parameter, its answer, its job, and whether the policy ends with it.
 type Case<'a> = (
     &'a str,
