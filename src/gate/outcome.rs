@@ -210,7 +210,7 @@ pub(super) async fn settle_sync(gate: &Gate, followed: &Followed) {
         in_doubt: followed.in_doubt.clone(),
         succeeded: true,
         rules: followed.rules.clone(),
-        commitments: Vec::new(),
+        ..Settlement::default()
     };
     if let Err(fault) = record(gate, followed, settlement).await {
         tracing::error!(verb = "settle", call = %followed.call, %fault, "not settled; hold stays");

@@ -81,6 +81,23 @@ pub enum CommitmentChange {
     },
 }
 
+/// Changes of the commitments, and whose cover is another once they are stored.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changes {
+    /// In their order.
+    pub changes: Vec<CommitmentChange>,
+    /// Who is renewed for them.
+    pub payers: BTreeSet<PayerId>,
+}
+
+impl Changes {
+    /// One more, of that payer's.
+    pub fn add(&mut self, payer: &PayerId, change: CommitmentChange) {
+        self.payers.insert(payer.clone());
+        self.changes.push(change);
+    }
+}
+
 impl CommitmentChange {
     /// Whether an end by this key ends that commitment.
     #[must_use]

@@ -300,7 +300,7 @@ impl Follower {
                 Verdict::Settle { .. } => call.rules.clone(),
                 _ => Vec::new(),
             },
-            commitments: Vec::new(),
+            ..Settlement::default()
         }
     }
 

@@ -5,7 +5,7 @@
 //! each takes in what the others stored before it observes, and the store refuses what was
 //! decided on less than all of it.
 
-use super::commitment::{CommitmentChange, Rule};
+use super::commitment::{Changes, Rule};
 use super::in_flight::{InFlight, Outcome};
 use super::inventory::Inventory;
 use super::moved::{self, Moved};
@@ -63,7 +63,7 @@ pub struct Settlement {
     /// Rules that the call made or changed.
     pub rules: Vec<Rule>,
     /// What changes of the commitments with it.
-    pub commitments: Vec<CommitmentChange>,
+    pub commitments: Changes,
 }
 
 /// Moves that are shown to operators, newest first.
@@ -139,11 +139,7 @@ impl Meter {
     ///
     /// # Errors
     /// [`MeterFault`].
-    pub async fn apply(
-        &self,
-        observed: Observed,
-        commitments: Vec<CommitmentChange>,
-    ) -> Result<(), MeterFault> {
+    pub async fn apply(&self, observed: Observed, commitments: Changes) -> Result<(), MeterFault> {
         let show = |it: &mut Running| drop(observed.clone().apply_to(&mut it.inventory));
         let found = Settlement {
             commitments,
@@ -225,8 +221,7 @@ impl Meter {
             running.rows.forget_ended(self.clock.billing());
         }
         running.drop_what_was_told(seen);
-        let payers = self.payers_of(&settlement.commitments).await;
-        let mut payers: BTreeSet<PayerId> = payers.into_iter().collect();
+        let mut payers = settlement.commitments.payers.clone();
         let intervals = self
             .difference(running, settlement.hold, &mut payers)
             .await?;
@@ -238,7 +233,7 @@ impl Meter {
         let work = Work {
             command: settlement.command,
             intents: settlement.intents,
-            commitments: settlement.commitments,
+            commitments: settlement.commitments.changes,
             seen: (!intervals.is_empty()).then_some(running.seen),
             intervals,
             ..Work::default()

@@ -3,6 +3,7 @@
 //! Calls made behind the gate's back, state changes by hypervisor or guest, and ends whose answer
 //! was lost show only here. What was found this way is marked by the source of its border.
 
+use super::commitment::Changes;
 use super::inventory::Inventory;
 use super::kinds::{self, Around, Claim, Kind, nobody};
 use super::line::{Meter, MeterFault};
@@ -112,7 +113,7 @@ impl Sweep {
             );
         }
         let commitments = self.rules(&listed, &seldom, now).await?;
-        if !changes.is_empty() || !commitments.is_empty() {
+        if !changes.is_empty() || !commitments.changes.is_empty() {
             let observed = Observed {
                 changes,
                 ..Observed::default()
@@ -163,7 +164,7 @@ impl Sweep {
                 .meter
                 .with_inventory(|inventory| observe(&list, inventory))
                 .await;
-            self.meter.apply(observed, Vec::new()).await?;
+            self.meter.apply(observed, Changes::default()).await?;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Edge: what a call does to the rules that start things without one.
 
-use super::super::commitment::{self, CommitmentChange};
+use super::super::commitment::{self, Changes, CommitmentChange};
 use super::super::observe::ObservedCall;
 use super::{Meter, MeterFault, Settlement};
 use crate::store::{Intent, IntentChange};
 use crate::terms::ids::PayerId;
+use std::collections::BTreeSet;
 
 impl Meter {
     /// The commitments that a call's rules become, and those that it ends. A rule is its owner's,
@@ -13,54 +14,39 @@ impl Meter {
         &self,
         calls: &[ObservedCall<'_>],
         settlement: &Settlement,
-    ) -> Result<Vec<CommitmentChange>, MeterFault> {
+    ) -> Result<Changes, MeterFault> {
+        let mut found = Changes::default();
         let Some(last) = calls.last() else {
-            return Ok(Vec::new());
+            return Ok(found);
         };
-        let mut changes = commitment::ended(last);
-        if !changes.is_empty() {
+        let ends = commitment::ended(last);
+        if !ends.is_empty() {
             // Most volumes and machines that go have no rule.
             let stand = self.store.commitments(None).await?;
-            changes.retain(|change| match change {
-                CommitmentChange::End { key, .. } => {
-                    stand.iter().any(|it| CommitmentChange::ends(key, it))
+            for change in ends {
+                let theirs = stand.iter().filter(|it| match &change {
+                    CommitmentChange::End { key, .. } => CommitmentChange::ends(key, it),
+                    _ => true,
+                });
+                let payers: BTreeSet<PayerId> = theirs.map(|it| it.payer.clone()).collect();
+                if !payers.is_empty() {
+                    found.payers.extend(payers);
+                    found.changes.push(change);
                 }
-                _ => true,
-            });
+            }
         }
         if settlement.rules.is_empty() {
-            return Ok(changes);
+            return Ok(found);
         }
         let call = settlement.intents.first().map(|intent| match intent {
             IntentChange::Update { call, .. } | IntentChange::Insert(Intent { call, .. }) => *call,
         });
         let payer = self.payer_of(&last.owner, last.answered).await?;
         if let (Some(call), Some(payer)) = (call, payer) {
-            changes.extend(commitment::made(&settlement.rules, last, (&payer, call)));
-        }
-        Ok(changes)
-    }
-
-    /// Whose cover is another once these are stored.
-    pub(super) async fn payers_of(&self, changes: &[CommitmentChange]) -> Vec<PayerId> {
-        let mut payers = Vec::new();
-        let stand = match changes {
-            [] => return payers,
-            _ => self.store.commitments(None).await.unwrap_or_default(),
-        };
-        for change in changes {
-            match change {
-                CommitmentChange::Put(it) => payers.push(it.payer.clone()),
-                CommitmentChange::Members { id, .. } => {
-                    let of = stand.iter().filter(|it| it.id == *id);
-                    payers.extend(of.map(|it| it.payer.clone()));
-                }
-                CommitmentChange::End { key, .. } => {
-                    let of = stand.iter().filter(|it| CommitmentChange::ends(key, it));
-                    payers.extend(of.map(|it| it.payer.clone()));
-                }
+            for change in commitment::made(&settlement.rules, last, (&payer, call)) {
+                found.add(&payer, change);
             }
         }
-        payers
+        Ok(found)
     }
 }

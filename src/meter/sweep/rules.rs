@@ -1,6 +1,6 @@
 //! Edge: rules that start things without a call: what belongs to them, and whether they are there.
 
-use super::super::commitment::{Commitment, CommitmentChange};
+use super::super::commitment::{Changes, Commitment, CommitmentChange};
 use super::super::line::MeterFault;
 use super::{Listed, Seldom, Sweep, VMS};
 use crate::cloudstack::tree::Node;
@@ -10,6 +10,16 @@ use crate::terms::ids::ResourceId;
 use crate::terms::time::Timestamp;
 use std::collections::BTreeSet;
 
+/// The lists of rules that are read whole, once for all of a kind.
+const CLUSTERS: (&str, &str) = ("listKubernetesClusters", "kubernetescluster");
+const GROUPS: (&str, &str) = ("listAutoScaleVmGroups", "autoscalevmgroup");
+
+/// Those lists; none where a list was not needed or cannot be read.
+struct Whole {
+    clusters: Option<Vec<Node>>,
+    groups: Option<Vec<Node>>,
+}
+
 impl Sweep {
     /// What changes of the commitments that stand, by these lists.
     pub(super) async fn rules(
@@ -17,35 +27,46 @@ impl Sweep {
         listed: &Listed,
         seldom: &Seldom,
         now: Timestamp,
-    ) -> Result<Vec<CommitmentChange>, MeterFault> {
+    ) -> Result<Changes, MeterFault> {
         let stand = self.store.commitments(None).await?;
-        let scales = |it: &Commitment| it.rule.kind == RuleKind::Kubernetes;
-        let clusters = match stand.iter().any(scales) {
-            true => {
-                self.readable("listKubernetesClusters", "kubernetescluster")
-                    .await
-            }
-            false => None,
+        let any = |kind| stand.iter().any(|it| it.rule.kind == kind);
+        let groups = any(RuleKind::AutoScale) && seldom.read;
+        let whole = Whole {
+            clusters: self.whole(any(RuleKind::Kubernetes), CLUSTERS).await,
+            groups: self.whole(groups, GROUPS).await,
         };
-        let mut changes = Vec::new();
+        let mut changes = Changes::default();
         for it in &stand {
-            let members = members(it, listed, seldom, clusters.as_deref());
+            let members = members(it, listed, seldom, whole.clusters.as_deref());
             if let Some(members) = members.filter(|members| *members != it.members) {
                 let id = it.id.clone();
-                changes.push(CommitmentChange::Members { id, members });
+                changes.add(&it.payer, CommitmentChange::Members { id, members });
             }
             // The lists were read after `now`: what was there before is in them.
-            if it.since < now && self.is_gone(it, listed, seldom).await {
+            if it.since < now && self.is_gone(it, listed, seldom, &whole).await {
                 let (key, at) = (it.id.clone(), now);
                 tracing::info!(verb = "sweep", rule = %key, payer = %it.payer, "a rule is gone");
-                changes.push(CommitmentChange::End { key, at });
+                changes.add(&it.payer, CommitmentChange::End { key, at });
             }
         }
         Ok(changes)
     }
 
+    async fn whole(&self, wanted: bool, (command, item): (&str, &str)) -> Option<Vec<Node>> {
+        match wanted {
+            true => self.rows(command, item, None).await.ok(),
+            false => None,
+        }
+    }
+
     /// Whether a rule is no longer there. What cannot be asked for is there.
-    async fn is_gone(&self, it: &Commitment, listed: &Listed, seldom: &Seldom) -> bool {
+    async fn is_gone(
+        &self,
+        it: &Commitment,
+        listed: &Listed,
+        seldom: &Seldom,
+        whole: &Whole,
+    ) -> bool {
         let about = it.rule.about();
         let home = match it.rule.kind {
             RuleKind::SnapshotPolicy => Some(UsageType::Volume),
@@ -62,37 +83,31 @@ impl Sweep {
             return false;
         }
         let (command, item, name) = match it.rule.kind {
-            RuleKind::AutoScale => ("listAutoScaleVmGroups", "autoscalevmgroup", None),
-            RuleKind::Kubernetes => ("listKubernetesClusters", "kubernetescluster", None),
-            RuleKind::SnapshotPolicy => {
-                ("listSnapshotPolicies", "snapshotpolicy", Some("volumeid"))
+            RuleKind::AutoScale => return is_missing(it, whole.groups.as_deref()),
+            RuleKind::Kubernetes => return is_missing(it, whole.clusters.as_deref()),
+            RuleKind::SnapshotPolicy => ("listSnapshotPolicies", "snapshotpolicy", "volumeid"),
+            RuleKind::BackupSchedule => {
+                ("listBackupSchedule", "backupschedule", "virtualmachineid")
             }
-            RuleKind::BackupSchedule => (
-                "listBackupSchedule",
-                "backupschedule",
-                Some("virtualmachineid"),
-            ),
-            RuleKind::VmSchedule => ("listVMSchedule", "vmschedule", Some("virtualmachineid")),
+            RuleKind::VmSchedule => ("listVMSchedule", "vmschedule", "virtualmachineid"),
         };
-        let rows = match name {
-            None => self.readable(command, item).await,
-            // Without `listall` a list may show the reader's own things alone.
-            Some(name) => self.rows(command, item, Some((name, about))).await.ok(),
-        };
-        let Some(rows) = rows else { return false };
-        let named = |row: &&Node| row.text_of("id") == Some(it.id.as_str());
-        match rows.iter().find(named) {
-            Some(row) => {
-                let state = row.text_of("state").unwrap_or_default();
-                state.eq_ignore_ascii_case("disabled") || row.text_of("enabled") == Some("false")
-            }
-            // A rule whose answer told no id is there while there is one like it.
-            None => it.id.as_str() != it.rule.of || rows.is_empty(),
-        }
+        // Without `listall` a list may show the reader's own things alone.
+        let rows = self.rows(command, item, Some((name, about))).await;
+        is_missing(it, rows.ok().as_deref())
     }
+}
 
-    async fn readable(&self, command: &str, item: &str) -> Option<Vec<Node>> {
-        self.rows(command, item, None).await.ok()
+/// Whether a rule is in its list no more, or switched off. One that was not read says nothing.
+fn is_missing(it: &Commitment, rows: Option<&[Node]>) -> bool {
+    let Some(rows) = rows else { return false };
+    let named = |row: &&Node| row.text_of("id") == Some(it.id.as_str());
+    match rows.iter().find(named) {
+        Some(row) => {
+            let state = row.text_of("state").unwrap_or_default();
+            state.eq_ignore_ascii_case("disabled") || row.text_of("enabled") == Some("false")
+        }
+        // A rule whose answer told no id is there while there is one like it.
+        None => it.id.as_str() != it.rule.of || rows.is_empty(),
     }
 }
 
