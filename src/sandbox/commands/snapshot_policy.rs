@@ -1,5 +1,6 @@
 //! Edge: policies that take snapshots, and the snapshots that they take without a call.
 
+use super::volume::add_snapshot;
 use crate::sandbox::call::{Call, Reply};
 use crate::sandbox::cloud::{Cloud, Moment, next_number};
 use crate::sandbox::finish;
@@ -133,19 +134,6 @@ fn take(cloud: &mut Cloud, policy: &SnapshotPolicy, moment: Moment<'_>) {
     let Some(volume) = volume.filter(|volume| volume.counts()).cloned() else {
         return;
     };
-    let id = (moment.fresh)();
-    cloud.snapshots.insert(Snapshot {
-        number: next_number(&cloud.snapshots),
-        id: id.clone(),
-        name: format!("{}_{}", volume.name, moment.now),
-        volume: volume.id,
-        account: policy.account.clone(),
-        created: moment.now,
-        state: "BackingUp".to_owned(),
-        size: volume.size,
-        every: policy.every.clone(),
-        removed: false,
-    });
-    cloud.used_mut(&policy.account).snapshots += 1;
+    let id = add_snapshot(cloud, &volume, (None, &policy.every), moment);
     let _ = finish::volume::snapshot_made(cloud, &id, moment);
 }

@@ -1,7 +1,7 @@
 //! Edge: volumes and snapshots: what their commands check and do before a job takes over.
 
 use crate::sandbox::call::{Call, Reply};
-use crate::sandbox::cloud::{Cloud, next_number};
+use crate::sandbox::cloud::{Cloud, Moment, next_number};
 use crate::sandbox::finish;
 use crate::sandbox::finish::volume::gib;
 use crate::sandbox::fixed;
@@ -262,21 +262,7 @@ fn create_snapshot(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused>
         .cloned()
         .unwrap_or_default();
     limits::check(cloud, &owner, 3, 1, 4370)?;
-    let id = (call.moment.fresh)();
-    let name = format!("{}_{}", volume.name, call.moment.now);
-    cloud.snapshots.insert(Snapshot {
-        number: next_number(&cloud.snapshots),
-        id: id.clone(),
-        name: call.text("name").unwrap_or(&name).to_owned(),
-        volume: volume.id,
-        account: owner.id.clone(),
-        created: call.moment.now,
-        state: "BackingUp".to_owned(),
-        size: volume.size,
-        every: String::new(),
-        removed: false,
-    });
-    cloud.used_mut(&owner.id).snapshots += 1;
+    let id = add_snapshot(cloud, &volume, (call.text("name"), ""), call.moment);
     Ok(Reply::created(
         "Snapshot",
         &id,
@@ -284,6 +270,32 @@ fn create_snapshot(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused>
             snapshot: id.clone(),
         },
     ))
+}
+
+/// Writes a snapshot that is being taken, under that name or one of its own; `every` is the
+/// interval of the policy that takes it. Gives its id.
+pub fn add_snapshot(
+    cloud: &mut Cloud,
+    volume: &Volume,
+    (name, every): (Option<&str>, &str),
+    moment: Moment<'_>,
+) -> String {
+    let id = (moment.fresh)();
+    let own = format!("{}_{}", volume.name, moment.now);
+    cloud.snapshots.insert(Snapshot {
+        number: next_number(&cloud.snapshots),
+        id: id.clone(),
+        name: name.unwrap_or(&own).to_owned(),
+        volume: volume.id.clone(),
+        account: volume.account.clone(),
+        created: moment.now,
+        state: "BackingUp".to_owned(),
+        size: volume.size,
+        every: every.to_owned(),
+        removed: false,
+    });
+    cloud.used_mut(&volume.account).snapshots += 1;
+    id
 }
 
 fn delete_snapshot(cloud: &mut Cloud, call: &Call<'_>) -> Result<Reply, Refused> {
